@@ -1,0 +1,94 @@
+"""The agent's settings: each key with its unit, its default and its reason. Read from a TOML file and BECKON_AGENT_*.
+
+docs/configuration.md lists the same keys; a test keeps the two equal.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^/\s]+$")]
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two installations of the same version."""
+
+    model_config = SettingsConfigDict(env_prefix="BECKON_AGENT_", extra="forbid", frozen=True)
+
+    home: Annotated[Path, Field(description="Folder of the ledger, the keys and the ballast; made when missing.")]
+    bundle: Annotated[Path, Field(description="The bundle file that HQ's provisioning wrote for this agent.")]
+    guest_address: Annotated[
+        str, Field(description="Address that shoppers' phones reach; the guest network only.")
+    ] = "127.0.0.1"
+    guest_http_port: Annotated[Port, Field(description="Where probes arrive; redirects to the page.")] = 8610
+    guest_https_port: Annotated[Port, Field(description="The welcome page.")] = 8611
+    guest_url: Annotated[
+        HttpsUrl | None,
+        Field(description="The page's address as phones see it; by default guest_address and its port."),
+    ] = None
+    staff_address: Annotated[
+        str, Field(description="Address that tills and staff reach; never the guest network.")
+    ] = "127.0.0.1"
+    staff_https_port: Annotated[Port, Field(description="Till page, staff pages and the till API.")] = 8612
+    tls_certificate: Annotated[
+        Path, Field(description="Certificate chain (PEM) for the guest and the staff listener.")
+    ]
+    tls_key: Annotated[Path, Field(description="Its private key (PEM).")]
+    radio: Annotated[
+        Literal["auto", "bluez", "recording", "none"],
+        Field(description="auto: the machine's adapter when BlueZ has one, else the recording."),
+    ] = "auto"
+    recording: Annotated[
+        Path | None, Field(description="Advertisements (JSON lines) to play when there is no adapter.")
+    ] = None
+    announce: Annotated[
+        bool, Field(description="Announce the staff side by zeroconf, so that tills and HQ find it.")
+    ] = True
+    commit_batch_max: Annotated[
+        int,
+        Field(ge=1, le=5000, description="Most decisions in one commit; 1 gives each its own disk sync."),
+    ] = 500
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severity that is logged.")
+    ] = "INFO"
+
+    @property
+    def guest_base_url(self) -> str:
+        """Where the welcome page is, without a trailing slash."""
+        return self.guest_url or f"https://{host_in_url(self.guest_address)}:{self.guest_https_port}"
+
+
+def host_in_url(address: str) -> str:
+    """An address as it stands in a URL: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a TOML file; environment variables outrank it.
+
+    Errors: OSError when the file cannot be read; tomllib.TOMLDecodeError; pydantic.ValidationError.
+    """
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
+
+    if not path.is_file():
+        raise FileNotFoundError(f"no settings file at {path}")
+    return FromFile()  # type: ignore[call-arg]  # its fields come from the file

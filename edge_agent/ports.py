@@ -1,0 +1,115 @@
+"""What the services need from outside, as Protocols: clock, entropy, store, uplink, radio, LAN, gatekeeper.
+
+Adapters implement them; the simulation and the tests bring their own. A service never knows which it has.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from engagement.advertisement.packet import Advertisement
+from engagement.clock.moment import Moment
+from engagement.journal.entry import Entry
+from engagement.journal.event import Lane
+from engagement.ledger.record import Key, Record, Rows, Rule
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+
+
+class StoreFull(Exception):
+    """The disk took no more: nothing of this decision was kept. ``essential`` decisions still pass."""
+
+
+class StoreClosed(Exception):
+    """The store is shutting down or has failed; nothing of this decision was kept."""
+
+
+class Clock(Protocol):
+    def now(self) -> Moment:
+        """All clocks at once; wall time with its error, boottime with its boot."""
+
+    def mono_s(self) -> float:
+        """Seconds from any origin, never going back; the time base of presence and deadlines."""
+
+
+class Entropy(Protocol):
+    def token(self, n_bytes: int) -> bytes:
+        """Unpredictable bytes."""
+
+
+class Store(Protocol):
+    """The agent's ledger: records under keys, and the journal. One writer; many decisions share one commit."""
+
+    async def decide(self, keys: Iterable[Key[Any]], rule: Rule[T], *, essential: bool = False) -> T:
+        """Load the rows that the keys name, rule on them, write rows and events, and answer once that is durable.
+
+        The rows are as after every decision before this one, in one total order. Nothing of a rule that raises
+        is kept, and nothing of the others in its transaction is lost. ``essential`` decisions may use the space
+        that is held back for them when the disk is full.
+        Errors: whatever the rule raises; StoreFull; StoreClosed.
+        """
+
+    async def fetch(self, keys: Iterable[Key[Any]]) -> Rows:
+        """The rows as of now, for showing; a decision must not rest on them unless its rule checks again."""
+
+    async def scan(self, of: type[R], *, after_id: str, limit: int) -> list[R]:
+        """Up to ``limit`` rows of a kind in order of id, from the first id greater than ``after_id``; for upkeep."""
+
+    async def entries(self, lane: Lane, *, after_seq: int, limit: int) -> list[Entry]:
+        """Journal entries of a lane in order, from the first whose seq is greater than ``after_seq``."""
+
+    def backlog(self) -> Mapping[Lane, int]:
+        """Entries of each lane that HQ has not confirmed."""
+
+    @property
+    def lease_number(self) -> int:
+        """1..2**24-1, drawn when the file was created; with a serial it names one coupon for ever."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether only essential decisions are taken at the moment."""
+
+    @property
+    def set_aside(self) -> str | None:
+        """Name of the damaged file that was set aside when this one was created; None when none was."""
+
+
+class Radio(Protocol):
+    """Something that hears advertisements: the machine's adapters, or a recording."""
+
+    @property
+    def name(self) -> str:
+        """``bluez:<address>`` or ``recording:<name>``, as shown to people."""
+
+    async def listen(self, sink: Callable[[Advertisement], None]) -> None:
+        """Hand every advertisement to ``sink`` until cancelled. Errors: RadioLost when it cannot go on."""
+
+
+class RadioLost(Exception):
+    """The radio went silent for a cause that listening on does not cure; ``cause`` says which, for people."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class Uplink(Protocol):
+    """The line to HQ."""
+
+    @property
+    def last_contact_ms(self) -> int | None:
+        """Unix ms of HQ's last answer; None when there was none since the start, or no HQ is configured."""
+
+
+class Lan(Protocol):
+    """Makes the agent findable on the staff network."""
+
+    async def announce(self) -> None:
+        """Announce until cancelled; withdraws the announcement on the way out."""
+
+
+class Gatekeeper(Protocol):
+    """Knows which phone is behind an address; never lets a hardware address out."""
+
+    def handset(self, address: str) -> bytes:
+        """Bytes that stand for the phone at this address for as long as it is connected."""

@@ -1,0 +1,257 @@
+"""Whether a subject gets a coupon of a campaign now, and the coupon.
+
+Issuing uses up a unit of the budget and a serial in the same ruling that makes the code, so nothing is shown
+that is not paid for on disk.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import new as hmac_new
+from typing import Any, ClassVar
+
+from engagement.campaign.model import Campaign
+from engagement.campaign.state import CampaignState, StopRecord, campaign_state, stop_key
+from engagement.campaign.tally import (
+    CampaignTally,
+    SubjectTally,
+    campaign_tally_key,
+    subject_tally_key,
+)
+from engagement.clock.moment import Moment
+from engagement.coupon.coupon import (
+    CouponRecord,
+    EditionRecord,
+    HistoryLine,
+    edition_key,
+    serial_id,
+)
+from engagement.coupon.lifecycle import Step, step
+from engagement.coupon.short_code import SERIAL_MAX, make_short_code
+from engagement.coupon.token import (
+    MINUTE_MS,
+    TokenBody,
+    minute_of,
+    minute_start_ms,
+    pack_body,
+    signed_bytes,
+    token_text,
+)
+from engagement.ids import CouponId, LocalDay, SubjectId
+from engagement.journal.event import CouponIssued
+from engagement.ledger.record import Key, Record, Rows, Rule, Ruling
+from engagement.refusal.reason import Reason
+from engagement.refusal.refusal import Refusal
+from engagement.till.sheet import SheetLine, blank_line, sheet_key
+from engagement.visitor.visitor import WALLET_MAX, WalletRecord, wallet_key
+
+_DAY_MS = 86_400_000
+COUPON_SECRET_CHARS = 12
+
+
+class SerialRecord(Record):
+    """The allocator: serials ``next`` to ``free_until - 1`` are known to be unused. One row, id ``serial``."""
+
+    kind: ClassVar[str] = "serial"
+    next: int = 1
+    free_until: int = SERIAL_MAX + 1
+
+
+SERIAL_KEY = Key(SerialRecord, "serial")
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """What makes an agent's codes its own. ``sign``: Ed25519 over the given bytes, 64 bytes; deterministic.
+
+    ``tag_key`` and ``short_key`` never leave the agent.
+    """
+
+    agent_number: int
+    key_index: int
+    lease_number: int
+    sign: Callable[[bytes], bytes]
+    tag_key: bytes
+    short_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRequest:
+    """``coupon_secret``: unpredictable characters that make the coupon's public id unguessable."""
+
+    campaign: Campaign
+    subject: SubjectId
+    now: Moment
+    day: LocalDay
+    coupon_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The rows that issuing rests on, as they stand on the day."""
+
+    stop: StopRecord | None
+    tally: CampaignTally
+    subject: SubjectTally
+    serials: SerialRecord
+    wallet: WalletRecord
+    sheet: SheetLine
+    edition: EditionRecord | None
+
+
+def desk_keys(request: IssueRequest) -> tuple[Key[Any], ...]:
+    """Every key that ``lay_desk`` reads."""
+    campaign = request.campaign
+    return (
+        stop_key(campaign.id),
+        campaign_tally_key(campaign.id),
+        subject_tally_key(campaign.id, request.subject),
+        SERIAL_KEY,
+        wallet_key(request.subject),
+        sheet_key(request.day, campaign.id),
+        edition_key(campaign.id, campaign.edition),
+    )
+
+
+def lay_desk(rows: Rows, request: IssueRequest) -> Desk:
+    campaign, day = request.campaign, request.day
+    tally_key = campaign_tally_key(campaign.id)
+    subject_key = subject_tally_key(campaign.id, request.subject)
+    return Desk(
+        stop=rows.get(stop_key(campaign.id)),
+        tally=(rows.get(tally_key) or CampaignTally(id=tally_key.id)).on(day),
+        subject=(rows.get(subject_key) or SubjectTally(id=subject_key.id)).on(day),
+        serials=rows.get(SERIAL_KEY) or SerialRecord(id=SERIAL_KEY.id),
+        wallet=rows.get(wallet_key(request.subject)) or WalletRecord(id=request.subject),
+        sheet=rows.get(sheet_key(day, campaign.id)) or blank_line(day, campaign.id, campaign.offer.currency),
+        edition=rows.get(edition_key(campaign.id, campaign.edition)),
+    )
+
+
+def judge_issue(campaign: Campaign, desk: Desk, now: Moment) -> Refusal | None:
+    """The refusals in order; None when a coupon may be issued. What runs out for all is said before what one has."""
+    state = campaign_state(campaign, desk.stop, now)
+    if state is CampaignState.STOPPED:
+        return Refusal(Reason.CAMPAIGN_STOPPED)
+    if state is not CampaignState.RUNNING:
+        return Refusal(Reason.NOT_RUNNING)
+    budget, limits, tally = campaign.budget, campaign.limits, desk.tally
+    sold_out_today = budget.units_per_day is not None and tally.units_today >= budget.units_per_day
+    too_dear = tally.spend_minor + campaign.offer.liability_minor > budget.spend_minor
+    if tally.units >= budget.units or too_dear or sold_out_today:
+        return Refusal(Reason.SOLD_OUT)
+    if desk.serials.next >= desk.serials.free_until:
+        return Refusal(Reason.SOLD_OUT)
+    if desk.subject.issued >= limits.issue or desk.subject.issued_today >= limits.issue_per_day:
+        return Refusal(Reason.LIMIT_REACHED)
+    return None
+
+
+def issue(request: IssueRequest, desk: Desk, mint: Mint) -> Ruling[CouponRecord]:
+    """Make the coupon and everything that changes with it. The caller has asked judge_issue."""
+    campaign, now = request.campaign, request.now
+    coupon = _make_coupon(request, desk.serials.next, mint)
+    liability_minor = campaign.offer.liability_minor
+    writes: list[Record] = [
+        coupon,
+        desk.serials.model_copy(update={"next": desk.serials.next + 1}),
+        desk.tally.model_copy(
+            update={
+                "units": desk.tally.units + 1,
+                "units_today": desk.tally.units_today + 1,
+                "spend_minor": desk.tally.spend_minor + liability_minor,
+            }
+        ),
+        desk.subject.model_copy(
+            update={"issued": desk.subject.issued + 1, "issued_today": desk.subject.issued_today + 1}
+        ),
+        desk.wallet.model_copy(update={"serials": (*desk.wallet.serials, coupon.serial)[-WALLET_MAX:]}),
+        desk.sheet.with_issue(liability_minor),
+    ]
+    if desk.edition is None:
+        writes.append(EditionRecord(id=edition_key(campaign.id, campaign.edition).id, campaign=campaign))
+    event = CouponIssued(
+        moment=now,
+        coupon=coupon.coupon,
+        campaign=campaign.id,
+        edition=campaign.edition,
+        subject=request.subject,
+        liability_minor=liability_minor,
+        currency=campaign.offer.currency,
+        not_after_ms=coupon.not_after_ms,
+    )
+    return Ruling(coupon, writes=tuple(writes), events=(event,))
+
+
+def issue_rule(request: IssueRequest, mint: Mint) -> Rule[CouponRecord | Refusal]:
+    """Issue one coupon to a subject, or say why not."""
+
+    def rule(rows: Rows) -> Ruling[CouponRecord | Refusal]:
+        desk = lay_desk(rows, request)
+        refusal = judge_issue(request.campaign, desk, request.now)
+        if refusal is not None:
+            return Ruling(refusal)
+        issued = issue(request, desk, mint)
+        return Ruling(issued.answer, writes=issued.writes, events=issued.events)
+
+    return rule
+
+
+def terms_check(campaign: Campaign) -> bytes:
+    """Two bytes that tie a token to the exact terms of its edition."""
+    return sha256(campaign.model_dump_json().encode()).digest()[:2]
+
+
+def subject_tag(tag_key: bytes, campaign_number: int, subject: SubjectId) -> bytes:
+    """Six bytes that are the same for one subject in one campaign, and unrelated across campaigns."""
+    return hmac_new(tag_key, b"%d|" % campaign_number + subject.encode(), sha256).digest()[:6]
+
+
+def _make_coupon(request: IssueRequest, serial: int, mint: Mint) -> CouponRecord:
+    campaign, now = request.campaign, request.now
+    offer, window = campaign.offer, campaign.window
+    # Valid from the start of the issuing minute, so that a coupon issued now is usable now.
+    not_before_min = minute_of(now.wall_ms) + window.use_after_minutes
+    not_after_min = not_before_min + window.use_days * _DAY_MS // MINUTE_MS
+    body = pack_body(
+        TokenBody(
+            kind=offer.kind,
+            key_index=mint.key_index,
+            agent_number=mint.agent_number,
+            campaign_number=campaign.number,
+            edition=campaign.edition,
+            lease_number=mint.lease_number,
+            serial=serial,
+            not_before_min=not_before_min,
+            not_after_min=not_after_min,
+            value=offer.value_minor if offer.kind == "cash" else offer.off_bps,
+            min_spend_minor=offer.min_spend_minor,
+            subject_tag=subject_tag(mint.tag_key, campaign.number, request.subject),
+            terms_check=terms_check(campaign),
+        )
+    )
+    short_code = make_short_code(
+        key=mint.short_key,
+        agent_number=mint.agent_number,
+        lease_number=mint.lease_number,
+        serial=serial,
+        not_before_min=not_before_min,
+    )
+    return CouponRecord(
+        id=serial_id(serial),
+        coupon=CouponId(f"{serial_id(serial)}-{request.coupon_secret}"),
+        serial=serial,
+        campaign=campaign.id,
+        edition=campaign.edition,
+        subject=request.subject,
+        state=step(None, Step.ISSUE),
+        offer=offer,
+        stacking=campaign.stacking,
+        redeem_limit=campaign.limits.redeem,
+        issued_ms=now.wall_ms,
+        not_before_ms=minute_start_ms(not_before_min),
+        not_after_ms=minute_start_ms(not_after_min + 1) - 1,
+        code=token_text(body, mint.sign(signed_bytes(body))),
+        short_code=short_code,
+        history=(HistoryLine(what="issued", at_ms=now.wall_ms),),
+    )

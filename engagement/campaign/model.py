@@ -1,0 +1,158 @@
+"""The campaign as HQ writes it. Once published its terms never change: a new edition is for new coupons only."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from engagement.ids import CampaignId, Label, Slug, ZoneName
+from engagement.money import BasisPoints, Currency, Minor
+from engagement.values import Value
+
+# The token holds a campaign's number in three bytes and its edition in one.
+CAMPAIGN_NUMBER_MAX = 2**24 - 1
+EDITION_MAX = 255
+# Longest life of a coupon: longer ones would keep serials and signing keys alive for years.
+USE_DAYS_MAX = 366
+LANGUAGES = ("en", "zh-Hans")
+
+
+def _in_every_language(texts: dict[str, str]) -> dict[str, str]:
+    missing = [language for language in LANGUAGES if not texts.get(language, "").strip()]
+    if missing:
+        raise ValueError(f"needs a text in each of {', '.join(LANGUAGES)}; missing: {', '.join(missing)}")
+    return texts
+
+
+def _aware(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError("needs a UTC offset, as in 2026-11-21T09:00:00+08:00")
+    return instant
+
+
+# A sentence in every language that the pages speak.
+Texts = Annotated[dict[str, str], AfterValidator(_in_every_language)]
+Instant = Annotated[datetime, AfterValidator(_aware)]
+
+
+class Trigger(Value):
+    """What starts an issue: joining the Wi-Fi, a shake, or a member's tag dwelling ``dwell_s`` seconds."""
+
+    on: Literal["welcome", "shake", "welcome_back"]
+    zone: ZoneName | None = None
+    dwell_s: Annotated[float, Field(ge=0, le=3600)] = 0
+
+
+class Offer(Value):
+    """What one coupon is worth.
+
+    ``cash`` takes ``value_minor`` off; ``percent`` takes ``off_bps`` (1/100 %) off, at most ``cap_minor``.
+    """
+
+    kind: Literal["cash", "percent"]
+    value_minor: Minor = 0
+    off_bps: BasisPoints = 0
+    cap_minor: Minor = 0
+    min_spend_minor: Minor = 0
+    currency: Currency = "CNY"
+
+    @model_validator(mode="after")
+    def _is_worth_something(self) -> "Offer":
+        if self.kind == "cash" and not (self.value_minor > 0 and self.off_bps == self.cap_minor == 0):
+            raise ValueError("a cash offer needs value_minor above 0, and neither off_bps nor cap_minor")
+        if self.kind == "percent" and not (self.off_bps > 0 and self.cap_minor > 0 and self.value_minor == 0):
+            raise ValueError("a percent offer needs off_bps and cap_minor above 0, and no value_minor")
+        return self
+
+    @property
+    def liability_minor(self) -> int:
+        """The most that one coupon can cost."""
+        return self.value_minor if self.kind == "cash" else self.cap_minor
+
+    def discount_minor(self, basket_minor: int) -> int:
+        """What comes off a basket, never more than the basket; the caller has checked min_spend_minor."""
+        if self.kind == "cash":
+            return min(self.value_minor, basket_minor)
+        return min(basket_minor * self.off_bps // 10_000, self.cap_minor)
+
+
+class Draw(Value):
+    """How chance decides. ``always``: every trigger gives a coupon. ``odds``: a play wins with ``win_bps``."""
+
+    mode: Literal["always", "odds"] = "always"
+    win_bps: BasisPoints = 0
+
+
+class Budget(Value):
+    """What the campaign may give out in one branch: coupons, and their worst-case cost."""
+
+    units: Annotated[int, Field(ge=1, le=900_000)]
+    spend_minor: Annotated[int, Field(ge=1)]
+    units_per_day: Annotated[int, Field(ge=1)] | None = None
+
+
+class Limits(Value):
+    """Per subject, kept strictly within one branch."""
+
+    issue: Annotated[int, Field(ge=1, le=100)] = 1
+    issue_per_day: Annotated[int, Field(ge=1, le=100)] = 1
+    redeem: Annotated[int, Field(ge=1, le=100)] = 100
+    plays_per_day: Annotated[int, Field(ge=1, le=100)] = 3
+
+
+class Window(Value):
+    """When coupons are given out, and for how long each can be used after it was issued."""
+
+    opens_at: Instant
+    ends_at: Instant
+    use_after_minutes: Annotated[int, Field(ge=0, le=60 * 24 * 30)] = 0
+    use_days: Annotated[int, Field(ge=1, le=USE_DAYS_MAX)]
+
+    @model_validator(mode="after")
+    def _has_length(self) -> "Window":
+        if self.ends_at <= self.opens_at:
+            raise ValueError("ends_at must be later than opens_at")
+        return self
+
+
+class Stacking(Value):
+    """Which coupons may share an order: at most ``max_in_group`` of a group; an exclusive one stands alone.
+    Higher ``priority`` applies first."""
+
+    group: Slug = "default"
+    exclusive: bool = False
+    priority: Annotated[int, Field(ge=0, le=1000)] = 100
+    max_in_group: Annotated[int, Field(ge=1, le=10)] = 1
+
+
+class Campaign(Value):
+    """One campaign file. ``version`` is the file's format; ``edition`` counts changes of the terms."""
+
+    version: Literal[1]
+    id: Annotated[CampaignId, Slug]
+    number: Annotated[int, Field(ge=1, le=CAMPAIGN_NUMBER_MAX)]
+    edition: Annotated[int, Field(ge=1, le=EDITION_MAX)] = 1
+    name: Label
+    title: Texts
+    terms: Texts
+    trigger: Trigger
+    offer: Offer
+    draw: Draw = Draw()
+    budget: Budget
+    limits: Limits = Limits()
+    window: Window
+    stacking: Stacking = Stacking()
+
+    @model_validator(mode="after")
+    def _can_be_published(self) -> "Campaign":
+        if self.draw.mode == "odds" and self.draw.win_bps == 0:
+            raise ValueError("draw.win_bps must be above 0 where draw.mode is odds: nobody could win")
+        if (self.draw.mode == "odds") != (self.trigger.on == "shake"):
+            raise ValueError("draw.mode odds goes with trigger.on shake, and only with it")
+        worst_case_minor = self.budget.units * self.offer.liability_minor
+        if self.budget.spend_minor < worst_case_minor:
+            raise ValueError(
+                f"budget.spend_minor is {self.budget.spend_minor}, below the worst case of {worst_case_minor} "
+                f"({self.budget.units} coupons of {self.offer.liability_minor})"
+            )
+        return self

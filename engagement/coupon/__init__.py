@@ -1,0 +1,1 @@
+"""One issued promise: its code, its life, and the one decision whether a till may redeem it."""

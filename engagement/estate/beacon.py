@@ -1,0 +1,78 @@
+"""A transmitter that HQ provisioned: what it sends, where it hangs or who carries it."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, model_validator
+
+from engagement.ids import BeaconName, Label, MemberId, ZoneName
+from engagement.values import Value
+
+U16 = Annotated[int, Field(ge=0, le=0xFFFF)]
+
+
+def _hex(digits: int) -> StringConstraints:
+    return StringConstraints(to_lower=True, pattern=rf"^[0-9a-f]{{{digits}}}$")
+
+
+class IBeaconIdentity(Value):
+    uuid: UUID
+    major: U16
+    minor: U16
+
+
+class EddystoneUidIdentity(Value):
+    """``namespace`` 10 bytes and ``instance`` 6 bytes, as hexadecimal."""
+
+    namespace: Annotated[str, _hex(20)]
+    instance: Annotated[str, _hex(12)]
+
+
+class AltBeaconIdentity(Value):
+    """``id`` is the 20-byte beacon id, as hexadecimal."""
+
+    id: Annotated[str, _hex(40)]
+
+
+class EidIdentity(Value):
+    """A rotating identity: ``identity_key`` 16 bytes as hexadecimal, ``rotation_exponent`` K (a new identity every
+    2**K seconds), ``clock_offset_s`` the beacon's clock minus Unix time when it was registered."""
+
+    identity_key: Annotated[str, _hex(32)]
+    rotation_exponent: Annotated[int, Field(ge=0, le=15)]
+    clock_offset_s: int = 0
+
+
+class Beacon(Value):
+    """``zone`` beacons hang; ``tag`` beacons are carried, by a member where ``member`` says so."""
+
+    name: Annotated[BeaconName, Label]
+    role: Literal["zone", "tag"]
+    zone: Annotated[ZoneName, Label] | None = None
+    member: Annotated[MemberId, Label] | None = None
+    ibeacon: IBeaconIdentity | None = None
+    eddystone_uid: EddystoneUidIdentity | None = None
+    altbeacon: AltBeaconIdentity | None = None
+    eid: EidIdentity | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> "Beacon":
+        given = [
+            name
+            for name in ("ibeacon", "eddystone_uid", "altbeacon", "eid")
+            if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            raise ValueError(f"needs exactly one of ibeacon, eddystone_uid, altbeacon, eid; found {found}")
+        if self.role == "zone" and self.zone is None:
+            raise ValueError("a beacon with role zone needs the zone it hangs in")
+        if self.role == "zone" and self.member is not None:
+            raise ValueError("only a tag can belong to a member")
+        return self
+
+    @property
+    def identity(self) -> IBeaconIdentity | EddystoneUidIdentity | AltBeaconIdentity | EidIdentity:
+        identity = self.ibeacon or self.eddystone_uid or self.altbeacon or self.eid
+        assert identity is not None
+        return identity

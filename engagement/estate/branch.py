@@ -1,0 +1,119 @@
+"""A store: its zones, beacons, agents and tills."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+
+from engagement.campaign.model import LANGUAGES
+from engagement.estate.beacon import Beacon
+from engagement.ids import AgentName, BranchCode, Label, TillName, ZoneName
+from engagement.money import Currency
+from engagement.values import Value
+
+# The short code has five digits for the agent.
+AGENT_NUMBER_MAX = 99_999
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is no IANA time zone, as in Asia/Shanghai")
+    return name
+
+
+def _known_language(tag: str) -> str:
+    if tag not in LANGUAGES:
+        raise ValueError(f"is not a language the pages speak: {', '.join(LANGUAGES)}")
+    return tag
+
+
+def _named(value: object) -> object:
+    """A zone or a till may be written as its bare name."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Zone(Value):
+    name: Annotated[ZoneName, Label]
+
+
+class Receiver(Value):
+    """A Bluetooth adapter of an agent: its name (``hci0``), the zone it stands in, its place in metres."""
+
+    adapter: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,32}$")]
+    zone: Annotated[ZoneName, Label]
+    x_m: float = 0.0
+    y_m: float = 0.0
+
+
+class Agent(Value):
+    """A store's mini-PC. ``number`` stands in every code it issues; HQ gives one where the file does not."""
+
+    name: Annotated[AgentName, Label]
+    number: Annotated[int, Field(ge=1, le=AGENT_NUMBER_MAX)] | None = None
+    receivers: Annotated[tuple[Receiver, ...], Field(max_length=32)] = ()
+
+
+class Till(Value):
+    name: Annotated[TillName, Label]
+
+
+class Branch(Value):
+    """``code`` is the branch's short name, unique in the chain; ``languages`` in order of preference."""
+
+    name: Label
+    code: Annotated[BranchCode, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,23}$")]
+    time_zone: Annotated[str, AfterValidator(_known_zone)]
+    languages: Annotated[
+        tuple[Annotated[str, AfterValidator(_known_language)], ...], Field(min_length=1, max_length=8)
+    ]
+    currency: Currency
+    zones: tuple[Annotated[Zone, BeforeValidator(_named)], ...] = ()
+    beacons: tuple[Beacon, ...] = ()
+    agents: tuple[Agent, ...] = ()
+    tills: tuple[Annotated[Till, BeforeValidator(_named)], ...] = ()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "Branch":
+        problems: list[str] = []
+        for what, names in (
+            ("zone", [zone.name for zone in self.zones]),
+            ("beacon", [beacon.name for beacon in self.beacons]),
+            ("agent", [agent.name for agent in self.agents]),
+            ("till", [till.name for till in self.tills]),
+        ):
+            problems += [f"{what} {name!r} is named twice" for name in _repeated(names)]
+        zones = {zone.name for zone in self.zones}
+        for beacon in self.beacons:
+            if beacon.zone is not None and beacon.zone not in zones:
+                problems.append(f"beacon {beacon.name!r} hangs in zone {beacon.zone!r}, which is not listed")
+        for agent in self.agents:
+            for receiver in agent.receivers:
+                if receiver.zone not in zones:
+                    problems.append(
+                        f"receiver {receiver.adapter!r} of agent {agent.name!r} stands in zone "
+                        f"{receiver.zone!r}, which is not listed"
+                    )
+        problems += [
+            f"beacons {' and '.join(map(repr, names))} send the same identity"
+            for names in _same_identity(self.beacons)
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def zone_info(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+def _same_identity(beacons: Iterable[Beacon]) -> list[list[str]]:
+    by_identity: dict[object, list[str]] = {}
+    for beacon in beacons:
+        by_identity.setdefault(beacon.identity, []).append(beacon.name)
+    return [names for names in by_identity.values() if len(names) > 1]

@@ -1,0 +1,41 @@
+"""An event in its place: numbered in its lane, stamped, and chained to the one before it."""
+
+from hashlib import sha256
+
+from pydantic import TypeAdapter
+
+from engagement.clock.hybrid import HybridTime
+from engagement.journal.event import AnyEvent, Event, Lane
+from engagement.values import Value
+
+CHAIN_START = bytes(32)
+_ANY_EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+class Entry(Value):
+    """One line of the journal.
+
+    Shape: ``seq`` counts from 1 without gaps within (epoch, lane) and is never used again; ``head`` is
+    SHA-256(previous head | encoded event), 32 bytes; ``body`` the event as UTF-8 JSON.
+    """
+
+    lane: Lane
+    seq: int
+    stamp: HybridTime
+    body: bytes
+    head: bytes
+
+    @property
+    def event(self) -> AnyEvent:
+        """Errors: pydantic.ValidationError when the body was not written by encode()."""
+        return _ANY_EVENT.validate_json(self.body)
+
+
+def encode(event: Event) -> bytes:
+    """The bytes that are stored, chained and shipped."""
+    return event.model_dump_json().encode()
+
+
+def chain(previous_head: bytes, body: bytes) -> bytes:
+    """The next head: SHA-256 over the previous head and the event's bytes."""
+    return sha256(previous_head + body).digest()

@@ -1,0 +1,1 @@
+"""Why something is refused: stable reasons, and the sentences that people read."""

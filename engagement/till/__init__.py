@@ -1,0 +1,1 @@
+"""What happens at the till: attempts, orders, undo, the day's sheet."""

@@ -1,0 +1,150 @@
+"""Visitors, their visits and their consent.
+
+A visitor is a random pseudonym. A visit ties the phone on the Wi-Fi to it for a day or two, by an HMAC that
+nobody can undo once the day key is destroyed. A member is somebody who proved it with a code.
+"""
+
+from hashlib import sha256
+from hmac import compare_digest
+from hmac import new as hmac_new
+from typing import ClassVar
+
+from engagement.clock.moment import Moment
+from engagement.ids import MemberId, SubjectId, VisitorId, member_subject, visitor_subject
+from engagement.journal.event import ConsentGiven, MemberLinked
+from engagement.ledger.record import Key, Record, Rows, Rule, Ruling
+from engagement.values import Value
+
+VISITOR_ID_BYTES = 10
+_COOKIE_MAC_CHARS = 32
+
+
+class Consent(Value):
+    """What was agreed to, and the exact text: ``text_sha256`` of the terms shown, in ``language``."""
+
+    given_ms: int
+    analytics: bool
+    marketing: bool
+    language: str
+    text_sha256: str
+
+
+class VisitorRecord(Record):
+    kind: ClassVar[str] = "visitor"
+    consent: Consent | None = None
+    member: MemberId | None = None
+
+
+class VisitRecord(Record):
+    """Keyed by visit id: which visitor the phone behind it is."""
+
+    kind: ClassVar[str] = "visit"
+    visitor: VisitorId
+    seen_ms: int
+
+
+class WalletRecord(Record):
+    """Keyed by subject: serials of its coupons, oldest first."""
+
+    kind: ClassVar[str] = "wallet"
+    serials: tuple[int, ...] = ()
+
+
+# More coupons than this on one phone are abuse or a test; the oldest leave the wallet, not the ledger.
+WALLET_MAX = 200
+
+
+def visit_id(day_key: bytes, handset: bytes) -> str:
+    """An identifier of a phone's visit that is void once the day key is destroyed: HMAC-SHA256, 32 hex digits."""
+    return hmac_new(day_key, handset, sha256).hexdigest()[:32]
+
+
+def visitor_cookie(key: bytes, visitor: VisitorId) -> str:
+    """The value of the visitor cookie: ``<visitor>.<mac>``."""
+    mac = hmac_new(key, b"visitor|" + visitor.encode(), sha256).hexdigest()[:_COOKIE_MAC_CHARS]
+    return f"{visitor}.{mac}"
+
+
+def visitor_of_cookie(key: bytes, cookie: str) -> VisitorId | None:
+    """The visitor that a cookie proves; None when it was not made by us."""
+    visitor = VisitorId(cookie.partition(".")[0])
+    expected = visitor_cookie(key, visitor)
+    return visitor if compare_digest(expected.encode(), cookie.encode()) else None
+
+
+def normal_member_code(typed: str) -> str:
+    """A member code as typed, in the form that was hashed: upper case, letters and digits only."""
+    return "".join(character for character in typed.upper() if character.isascii() and character.isalnum())
+
+
+def visitor_key(visitor: VisitorId) -> Key[VisitorRecord]:
+    return Key(VisitorRecord, visitor)
+
+
+def visit_key(visit: str) -> Key[VisitRecord]:
+    return Key(VisitRecord, visit)
+
+
+def wallet_key(subject: SubjectId) -> Key[WalletRecord]:
+    return Key(WalletRecord, subject)
+
+
+def subjects_of(visitor: VisitorRecord) -> tuple[SubjectId, ...]:
+    """Whose coupons this visitor's wallet shows: the phone's own, and the member's once linked."""
+    own = visitor_subject(VisitorId(visitor.id))
+    return (own,) if visitor.member is None else (own, member_subject(visitor.member))
+
+
+def recognise_rule(visits: tuple[str, ...], candidate: VisitorId, now: Moment) -> Rule[VisitorId]:
+    """Which visitor a phone is: the one that any of its live visits names, else the candidate.
+
+    ``visits``: the phone's visit ids, today's first; today's is always written, so that yesterday's key can go.
+    """
+
+    def rule(rows: Rows) -> Ruling[VisitorId]:
+        known = next((row for visit in visits if (row := rows.get(visit_key(visit))) is not None), None)
+        visitor = known.visitor if known is not None else candidate
+        today = rows.get(visit_key(visits[0]))
+        if today is not None:
+            return Ruling(visitor)
+        return Ruling(visitor, writes=(VisitRecord(id=visits[0], visitor=visitor, seen_ms=now.wall_ms),))
+
+    return rule
+
+
+def consent_rule(visitor: VisitorId, consent: Consent, now: Moment) -> Rule[VisitorRecord]:
+    """Keep a consent; the same one again is not journaled twice."""
+
+    def rule(rows: Rows) -> Ruling[VisitorRecord]:
+        before = rows.get(visitor_key(visitor)) or VisitorRecord(id=visitor)
+        if before.consent is not None and _same_terms(before.consent, consent):
+            return Ruling(before)
+        after = before.model_copy(update={"consent": consent})
+        event = ConsentGiven(
+            moment=now,
+            visitor=visitor,
+            analytics=consent.analytics,
+            marketing=consent.marketing,
+            language=consent.language,
+            text_sha256=consent.text_sha256,
+        )
+        return Ruling(after, writes=(after,), events=(event,))
+
+    return rule
+
+
+def _same_terms(one: Consent, other: Consent) -> bool:
+    return one.model_copy(update={"given_ms": 0}) == other.model_copy(update={"given_ms": 0})
+
+
+def link_member_rule(visitor: VisitorId, member: MemberId, now: Moment) -> Rule[VisitorRecord]:
+    """Open the member's wallet on this phone, beside the phone's own."""
+
+    def rule(rows: Rows) -> Ruling[VisitorRecord]:
+        before = rows.get(visitor_key(visitor)) or VisitorRecord(id=visitor)
+        if before.member == member:
+            return Ruling(before)
+        after = before.model_copy(update={"member": member})
+        return Ruling(after, writes=(after,), events=(MemberLinked(moment=now, visitor=visitor),))
+
+    return rule
