@@ -6,7 +6,6 @@ is the instant certainly past, or certainly not yet come? Between the two they d
 
 from datetime import UTC, datetime, timedelta
 
-from engagement.ids import LocalDay
 from engagement.values import Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,6 +55,3 @@ def to_ms(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
-def local_day(instant_ms: int, utc_offset: timedelta) -> LocalDay:
-    """The calendar day in a branch, as ``2026-11-21``; the caller knows the branch's offset at that instant."""
-    return LocalDay((from_ms(instant_ms) + utc_offset).date().isoformat())

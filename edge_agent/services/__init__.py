@@ -1,0 +1,1 @@
+"""The agent's jobs, one file each, over the ports."""

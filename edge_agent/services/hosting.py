@@ -1,0 +1,240 @@
+"""Hosts shoppers: who is behind a phone, what they consented to, their wallet, their plays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
+
+from edge_agent.ports import Gatekeeper
+from edge_agent.services.issuing import Issuing
+from edge_agent.services.premises import Premises
+from edge_agent.services.visit_keys import VisitKeys
+from engagement.campaign.model import Campaign
+from engagement.campaign.play import PlayRecord
+from engagement.campaign.state import StopRecord, stop_key
+from engagement.clock.moment import Moment
+from engagement.coupon.coupon import (
+    CouponRecord,
+    EditionRecord,
+    Standing,
+    coupon_key,
+    edition_key,
+    serial_of,
+    standing,
+)
+from engagement.ids import CampaignId, CouponId, MemberId, VisitorId, visitor_subject
+from engagement.refusal.reason import Reason
+from engagement.refusal.refusal import Refusal
+from engagement.visitor.visitor import (
+    VISITOR_ID_BYTES,
+    Consent,
+    VisitorRecord,
+    consent_rule,
+    link_member_rule,
+    normal_member_code,
+    recognise_rule,
+    subjects_of,
+    visit_key,
+    visitor_cookie,
+    visitor_key,
+    visitor_of_cookie,
+    wallet_key,
+)
+
+# Wrong member codes one phone may send in a minute. Codes have 50 bits; this only keeps the disk quiet.
+MEMBER_TRIES_MAX = 5
+_MINUTE_S = 60.0
+# Phones whose wrong member codes are remembered; the oldest is forgotten first.
+_MEMBER_TRIES_PHONES_MAX = 4096
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A phone in front of the page. ``visitor`` is None until it has consented to something."""
+
+    handset: bytes
+    cookie_visitor: VisitorId | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """A coupon as its owner sees it, with the texts of the edition it was issued under."""
+
+    coupon: CouponRecord
+    campaign: Campaign
+    standing: Standing
+    stop: StopRecord | None
+
+    @property
+    def is_usable(self) -> bool:
+        stopped = self.stop is not None and not self.stop.honour_issued
+        return self.standing is Standing.ACTIVE and not stopped
+
+
+@dataclass(frozen=True)
+class Wallet:
+    """``cards``: newest first, usable ones before the rest. ``cookie``: what the phone should keep."""
+
+    visitor: VisitorId
+    cookie: str
+    is_member: bool
+    consent: Consent | None
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True)
+class Played:
+    """The answer to a play; ``card`` is the prize when it won."""
+
+    record: PlayRecord
+    card: Card | None
+
+
+class Hosting:
+    def __init__(self, premises: Premises, issuing: Issuing, gatekeeper: Gatekeeper, keys: VisitKeys) -> None:
+        self._premises = premises
+        self._issuing = issuing
+        self._gatekeeper = gatekeeper
+        self._keys = keys
+        self._member_by_code = {member.code_sha256: member.id for member in premises.bundle.members}
+        self._member_tries: dict[bytes, tuple[float, int]] = {}
+
+    def greet(self, address: str, cookie: str | None) -> Guest:
+        """Who is at this address, without writing anything; a valid cookie outranks the address."""
+        known = visitor_of_cookie(self._keys.cookie_key, cookie) if cookie else None
+        return Guest(handset=self._gatekeeper.handset(address), cookie_visitor=known)
+
+    async def welcome(self, guest: Guest, consent: Consent) -> Wallet:
+        """Keep the consent and give every welcome offer that the visitor has not had; returns the wallet.
+
+        Errors: StoreFull when not even the consent could be kept.
+        """
+        visitor = await self._recognise(guest)
+        now = self._premises.clock.now()
+        await self._premises.store.decide([visitor_key(visitor)], consent_rule(visitor, consent, now))
+        for campaign in self._issuing.campaigns_on("welcome"):
+            await self._issuing.give(campaign, visitor_subject(visitor))
+        wallet = await self._wallet_of(visitor)
+        assert wallet is not None
+        return wallet
+
+    async def wallet(self, guest: Guest) -> Wallet | None:
+        """The visitor's wallet; None for a phone that has not consented yet."""
+        visitor = await self._known_visitor(guest)
+        return None if visitor is None else await self._wallet_of(visitor)
+
+    async def play(self, guest: Guest, campaign: CampaignId, nonce: bytes) -> Played | Refusal:
+        """One shake by a visitor who consented."""
+        wallet = await self.wallet(guest)
+        if wallet is None or wallet.consent is None:
+            return Refusal(Reason.NO_CONSENT)
+        answer = await self._issuing.play(campaign, visitor_subject(wallet.visitor), nonce)
+        if isinstance(answer, Refusal):
+            return answer
+        if answer.record.coupon is None:
+            return Played(answer.record, None)
+        serial = serial_of(answer.record.coupon)
+        assert serial is not None
+        cards = await self._cards((serial,), self._premises.clock.now())
+        return Played(answer.record, cards[0] if cards else None)
+
+    async def card(self, guest: Guest, coupon: CouponId) -> Card | None:
+        """One coupon of the visitor's own wallet; None when it is not in it."""
+        wallet = await self.wallet(guest)
+        if wallet is None:
+            return None
+        return next((card for card in wallet.cards if card.coupon.coupon == coupon), None)
+
+    async def link_member(self, guest: Guest, typed_code: str) -> Wallet | Refusal:
+        """Open a member's wallet on this phone by the member code. Errors: StoreFull."""
+        wallet = await self.wallet(guest)
+        if wallet is None or wallet.consent is None:
+            return Refusal(Reason.NO_CONSENT)
+        if self._too_many_member_tries(guest.handset):
+            return Refusal(Reason.TOO_BUSY)
+        member = self._member_of(typed_code)
+        if member is None:
+            return Refusal(Reason.UNKNOWN_MEMBER_CODE)
+        now = self._premises.clock.now()
+        await self._premises.store.decide(
+            [visitor_key(wallet.visitor)], link_member_rule(wallet.visitor, member, now)
+        )
+        linked = await self._wallet_of(wallet.visitor)
+        assert linked is not None
+        return linked
+
+    async def _recognise(self, guest: Guest) -> VisitorId:
+        """The visitor behind a phone, made when there is none; today's visit is written either way."""
+        now = self._premises.clock.now()
+        visits = self._keys.visit_ids(guest.handset)
+        if guest.cookie_visitor is not None:
+            return guest.cookie_visitor
+        candidate = VisitorId(self._premises.entropy.token(VISITOR_ID_BYTES).hex())
+        return await self._premises.store.decide(
+            [visit_key(visit) for visit in visits], recognise_rule(visits, candidate, now)
+        )
+
+    async def _known_visitor(self, guest: Guest) -> VisitorId | None:
+        if guest.cookie_visitor is not None:
+            return guest.cookie_visitor
+        keys = [visit_key(visit) for visit in self._keys.visit_ids(guest.handset)]
+        rows = await self._premises.store.fetch(keys)
+        return next((row.visitor for key in keys if (row := rows.get(key)) is not None), None)
+
+    async def _wallet_of(self, visitor: VisitorId) -> Wallet | None:
+        store = self._premises.store
+        row = (await store.fetch([visitor_key(visitor)])).get(visitor_key(visitor))
+        if row is None:
+            return None
+        keys = [wallet_key(subject) for subject in subjects_of(row)]
+        rows = await store.fetch(keys)
+        serials = [serial for key in keys if (held := rows.get(key)) for serial in held.serials]
+        cards = await self._cards(serials, self._premises.clock.now(), of=row)
+        return Wallet(
+            visitor=visitor,
+            cookie=visitor_cookie(self._keys.cookie_key, visitor),
+            is_member=row.member is not None,
+            consent=row.consent,
+            cards=tuple(sorted(cards, key=lambda card: (not card.is_usable, -card.coupon.issued_ms))),
+        )
+
+    async def _cards(
+        self, serials: Sequence[int], now: Moment, of: VisitorRecord | None = None
+    ) -> list[Card]:
+        """Cards of the serials that still name coupons (of this visitor, when given)."""
+        store = self._premises.store
+        coupon_rows = await store.fetch([coupon_key(serial) for serial in serials])
+        coupons = [row for serial in serials if (row := coupon_rows.get(coupon_key(serial)))]
+        if of is not None:
+            # A wallet may name a serial that has since come round to somebody else's coupon.
+            coupons = [coupon for coupon in coupons if coupon.subject in subjects_of(of)]
+        edition_keys = {edition_key(coupon.campaign, coupon.edition) for coupon in coupons}
+        stop_keys = {stop_key(coupon.campaign) for coupon in coupons}
+        rows = await store.fetch([*edition_keys, *stop_keys])
+        cards: list[Card] = []
+        for coupon in coupons:
+            edition: EditionRecord | None = rows.get(edition_key(coupon.campaign, coupon.edition))
+            assert edition is not None, "an edition is written with its first coupon"
+            cards.append(
+                Card(coupon, edition.campaign, standing(coupon, now), rows.get(stop_key(coupon.campaign)))
+            )
+        return cards
+
+    def _member_of(self, typed_code: str) -> MemberId | None:
+        given = sha256(normal_member_code(typed_code).encode()).hexdigest()
+        found: MemberId | None = None
+        for code_sha256, member in self._member_by_code.items():
+            if compare_digest(code_sha256, given):
+                found = member
+        return found
+
+    def _too_many_member_tries(self, handset: bytes) -> bool:
+        now_s = self._premises.clock.mono_s()
+        started_s, tries = self._member_tries.get(handset, (now_s, 0))
+        if now_s - started_s >= _MINUTE_S:
+            started_s, tries = now_s, 0
+        self._member_tries.pop(handset, None)
+        self._member_tries[handset] = (started_s, tries + 1)
+        while len(self._member_tries) > _MEMBER_TRIES_PHONES_MAX:
+            del self._member_tries[next(iter(self._member_tries))]
+        return tries >= MEMBER_TRIES_MAX

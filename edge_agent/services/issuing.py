@@ -1,0 +1,78 @@
+"""Gives coupons out: the welcome offer, the shake's prize, the welcome-back offer."""
+
+from edge_agent.ports import StoreFull
+from edge_agent.services.premises import Premises
+from engagement.campaign.issue import COUPON_SECRET_CHARS, IssueRequest, desk_keys, issue_rule
+from engagement.campaign.model import Campaign
+from engagement.campaign.play import (
+    NONCE_BYTES,
+    SEED_BYTES,
+    DrawDay,
+    PlayAnswer,
+    PlayRequest,
+    draw_day_key,
+    play_keys,
+    play_rule,
+)
+from engagement.coupon.coupon import CouponRecord
+from engagement.ids import CampaignId, LocalDay, SubjectId
+from engagement.refusal.reason import Reason
+from engagement.refusal.refusal import Refusal
+
+
+class Issuing:
+    """Every coupon that leaves this agent passes here; it is on disk before it is returned."""
+
+    def __init__(self, premises: Premises) -> None:
+        self._premises = premises
+
+    def campaigns_on(self, trigger: str) -> list[Campaign]:
+        """The bundle's campaigns with this trigger, in the bundle's order."""
+        return [campaign for campaign in self._premises.bundle.campaigns if campaign.trigger.on == trigger]
+
+    async def give(self, campaign: Campaign, subject: SubjectId) -> CouponRecord | Refusal:
+        """One coupon to a subject, or why not; a subject at its limit keeps what it has."""
+        request = self._request(campaign, subject)
+        try:
+            return await self._premises.store.decide(
+                desk_keys(request), issue_rule(request, self._premises.mint)
+            )
+        except StoreFull:
+            return Refusal(Reason.STORE_FULL)
+
+    async def play(self, campaign_id: CampaignId, subject: SubjectId, nonce: bytes) -> PlayAnswer | Refusal:
+        """One shake or held button. Errors: ValueError when the nonce is not 16 bytes."""
+        if len(nonce) != NONCE_BYTES:
+            raise ValueError(f"nonce: {len(nonce)} bytes, must be {NONCE_BYTES}")
+        campaign = self._premises.campaigns.get(campaign_id)
+        if campaign is None or campaign.trigger.on != "shake":
+            return Refusal(Reason.UNKNOWN_CAMPAIGN)
+        request = PlayRequest(
+            issue=self._request(campaign, subject),
+            nonce=nonce,
+            fresh_seed=self._premises.entropy.token(SEED_BYTES),
+        )
+        try:
+            return await self._premises.store.decide(
+                play_keys(request), play_rule(request, self._premises.mint)
+            )
+        except StoreFull:
+            return Refusal(Reason.STORE_FULL)
+
+    async def revealed_draw(self, campaign_id: CampaignId, day: LocalDay) -> DrawDay | None:
+        """A past day's draw with its seed; None when it has not been drawn or the day is not over."""
+        campaign = self._premises.campaigns.get(campaign_id)
+        if campaign is None or day >= self._premises.day_of(self._premises.clock.now()):
+            return None
+        key = draw_day_key(campaign, day)
+        return (await self._premises.store.fetch([key])).get(key)
+
+    def _request(self, campaign: Campaign, subject: SubjectId) -> IssueRequest:
+        now = self._premises.clock.now()
+        return IssueRequest(
+            campaign=campaign,
+            subject=subject,
+            now=now,
+            day=self._premises.day_of(now),
+            coupon_secret=self._premises.secret(COUPON_SECRET_CHARS),
+        )

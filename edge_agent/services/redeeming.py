@@ -1,0 +1,298 @@
+"""Serves the tills: redeems, undoes, quotes, takes orders, tells a coupon's story, stops campaigns, closes the day."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edge_agent.ports import StoreFull
+from edge_agent.services.premises import Premises
+from engagement.campaign.model import Campaign
+from engagement.campaign.state import CampaignState, StopRecord, campaign_state, stop_key, stop_rule
+from engagement.campaign.tally import subject_tally_key
+from engagement.clock.moment import Moment
+from engagement.coupon.code import SignedCode, read_code
+from engagement.coupon.coupon import (
+    CouponRecord,
+    EditionRecord,
+    coupon_key,
+    edition_key,
+)
+from engagement.coupon.presented import Verify, identify, recognise
+from engagement.coupon.short_code import ShortCode
+from engagement.ids import (
+    CampaignId,
+    CashierName,
+    LocalDay,
+    OrderId,
+    RedemptionId,
+    RequestId,
+    TillName,
+)
+from engagement.refusal.reason import Reason
+from engagement.refusal.refusal import Refusal
+from engagement.till.attempt import (
+    Accepted,
+    Attempt,
+    Target,
+    Undone,
+    UndoRequest,
+    redeem_keys,
+    redeem_rule,
+    serial_of_redemption,
+    undo_keys,
+    undo_rule,
+)
+from engagement.till.order import OrderRecord, OrderReport, close_order_rule, order_key
+from engagement.till.quote import Candidate, quote
+from engagement.till.sheet import SheetLine, blank_line, sheet_key
+from engagement.till.tries import judge_tries, tries_key, wrong_code_rule
+
+REDEMPTION_SECRET_CHARS = 10
+# Coupons on one order; more is a mistake of the till.
+ORDER_CODES_MAX = 20
+
+
+@dataclass(frozen=True)
+class Basket:
+    """What a till says of the sale in hand."""
+
+    order: OrderId
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class CouponStory:
+    coupon: CouponRecord
+    campaign: Campaign
+    stop: StopRecord | None
+
+
+@dataclass(frozen=True)
+class QuotedCode:
+    """``outcome``: the discount in minor units, or why not; ``coupon`` is None when the code names none."""
+
+    code: str
+    coupon: CouponRecord | None
+    outcome: int | Refusal
+
+
+@dataclass(frozen=True)
+class OrderOutcome:
+    """``order`` is None when the order was refused as a whole, for ``refusal``."""
+
+    order: OrderRecord | None
+    refusal: Refusal | None
+    codes: Mapping[str, Accepted | Undone | Refusal]
+
+
+class Redeeming:
+    """Every code that a till presents passes here. ``verify`` checks seals against the agent's own keys."""
+
+    def __init__(self, premises: Premises, verify: Verify) -> None:
+        self._premises = premises
+        self._verify = verify
+
+    async def redeem(
+        self,
+        code: str,
+        basket: Basket,
+        *,
+        request: RequestId,
+        till: TillName,
+        cashier: CashierName,
+    ) -> Accepted | Undone | Refusal:
+        """One code on one order; durable before it returns."""
+        now = self._premises.clock.now()
+        coupon = await self._present(code, till, now)
+        if isinstance(coupon, Refusal):
+            return coupon
+        attempt = Attempt(
+            till=till,
+            cashier=cashier,
+            request=request,
+            order=basket.order,
+            basket_minor=basket.amount_minor,
+            currency=basket.currency,
+            now=now,
+            day=self._premises.day_of(now),
+            redemption_secret=self._premises.secret(REDEMPTION_SECRET_CHARS),
+        )
+        target = _target(coupon)
+        return await self._premises.store.decide(
+            redeem_keys(attempt, target), redeem_rule(attempt, target), essential=True
+        )
+
+    async def undo(
+        self, redemption: RedemptionId, *, till: TillName, cashier: CashierName
+    ) -> Undone | Refusal:
+        """Take a redemption back within 10 minutes; asking again gets the same answer."""
+        serial = serial_of_redemption(redemption)
+        if serial is None:
+            return Refusal(Reason.UNKNOWN_REDEMPTION)
+        now, store = self._premises.clock.now(), self._premises.store
+        coupon = (await store.fetch([coupon_key(serial)])).get(coupon_key(serial))
+        if coupon is None:
+            return Refusal(Reason.UNKNOWN_REDEMPTION)
+        made = coupon.redemption
+        undo = UndoRequest(
+            redemption=redemption,
+            till=till,
+            cashier=cashier,
+            now=now,
+            day=self._premises.day_of(now),
+            target=_target(coupon),
+            order_till=made.till if made else till,
+            order=made.order if made else OrderId(""),
+        )
+        return await store.decide(undo_keys(undo), undo_rule(undo), essential=True)
+
+    async def quote(self, codes: Sequence[str], basket: Basket, *, till: TillName) -> list[QuotedCode]:
+        """What the codes would take off together, in the order in which they would be applied; refused codes last."""
+        now = self._premises.clock.now()
+        named: dict[str, str] = {}
+        candidates: list[Candidate] = []
+        lines: list[QuotedCode] = []
+        for code in codes[:ORDER_CODES_MAX]:
+            coupon = await self._present(code, till, now)
+            if isinstance(coupon, Refusal):
+                lines.append(QuotedCode(code, None, coupon))
+            elif coupon.id in named:
+                lines.append(QuotedCode(code, coupon, Refusal(Reason.NOT_WITH_OTHERS)))
+            else:
+                named[coupon.id] = code
+                candidates.append(await self._candidate(coupon))
+        order = await self._order(till, basket.order)
+        quoted = quote(
+            candidates,
+            now=now,
+            basket_minor=basket.amount_minor,
+            currency=basket.currency,
+            already_applied=order.applied if order is not None else (),
+        )
+        judged = [QuotedCode(named[line.coupon.id], line.coupon, line.outcome) for line in quoted]
+        return judged + lines
+
+    async def take_order(
+        self, basket: Basket, codes: Sequence[str], *, till: TillName, cashier: CashierName
+    ) -> OrderOutcome:
+        """Redeem an order's coupons in the best order and close it; the same order again is answered the same.
+
+        Each code has a request id of its own made from the order's, so a crash half way is finished by asking again.
+        A refused code does not stop the others; the order is closed with those that were accepted.
+        """
+        outcomes: dict[str, Accepted | Undone | Refusal] = {}
+        for line in await self.quote(codes, basket, till=till):
+            outcome: Accepted | Undone | Refusal
+            if line.coupon is None:
+                assert isinstance(line.outcome, Refusal)
+                outcome = line.outcome
+            else:
+                request = RequestId(f"order:{basket.order}:{line.coupon.coupon}")
+                outcome = await self.redeem(line.code, basket, request=request, till=till, cashier=cashier)
+            outcomes[line.code] = outcome
+        report = OrderReport(
+            order=basket.order,
+            till=till,
+            cashier=cashier,
+            currency=basket.currency,
+            basket_minor=basket.amount_minor,
+            now=self._premises.clock.now(),
+        )
+        closed = await self._premises.store.decide(
+            [order_key(till, basket.order)], close_order_rule(report), essential=True
+        )
+        if isinstance(closed, Refusal):
+            return OrderOutcome(None, closed, outcomes)
+        return OrderOutcome(closed, None, outcomes)
+
+    async def story(self, code: str, *, till: TillName) -> CouponStory | Refusal:
+        """A coupon's state and timeline by either form of its code."""
+        now = self._premises.clock.now()
+        coupon = await self._present(code, till, now)
+        if isinstance(coupon, Refusal):
+            return coupon
+        edition = edition_key(coupon.campaign, coupon.edition)
+        stop = stop_key(coupon.campaign)
+        rows = await self._premises.store.fetch([edition, stop])
+        kept: EditionRecord | None = rows.get(edition)
+        assert kept is not None, "an edition is written with its first coupon"
+        return CouponStory(coupon, kept.campaign, rows.get(stop))
+
+    async def campaigns(self) -> list[tuple[Campaign, CampaignState]]:
+        """The bundle's campaigns and whether each runs now."""
+        now = self._premises.clock.now()
+        campaigns = self._premises.bundle.campaigns
+        rows = await self._premises.store.fetch([stop_key(campaign.id) for campaign in campaigns])
+        return [
+            (campaign, campaign_state(campaign, rows.get(stop_key(campaign.id)), now))
+            for campaign in campaigns
+        ]
+
+    async def stop(
+        self, campaign: CampaignId, *, by: str, honour_issued: bool = False
+    ) -> StopRecord | Refusal:
+        """The kill switch. A stop outlives restarts and needs no line."""
+        if campaign not in self._premises.campaigns:
+            return Refusal(Reason.UNKNOWN_CAMPAIGN)
+        now = self._premises.clock.now()
+        rule = stop_rule(campaign, by=by, honour_issued=honour_issued, now=now)
+        return await self._premises.store.decide([stop_key(campaign)], rule, essential=True)
+
+    async def sheet(self, day: LocalDay | None = None) -> tuple[LocalDay, list[SheetLine]]:
+        """One day's sheet, a line per campaign of the bundle; today's by default."""
+        wanted = day or self._premises.day_of(self._premises.clock.now())
+        campaigns = self._premises.bundle.campaigns
+        keys = [sheet_key(wanted, campaign.id) for campaign in campaigns]
+        rows = await self._premises.store.fetch(keys)
+        return wanted, [
+            rows.get(key) or blank_line(wanted, campaign.id, campaign.offer.currency)
+            for key, campaign in zip(keys, campaigns, strict=True)
+        ]
+
+    async def _present(self, text: str, till: TillName, now: Moment) -> CouponRecord | Refusal:
+        """The coupon that a text names, or why none; wrong codes are counted against the till."""
+        store, mint = self._premises.store, self._premises.mint
+        code = read_code(text)
+        if isinstance(code, Refusal):
+            return code
+        if isinstance(code, ShortCode):
+            tries = (await store.fetch([tries_key(till)])).get(tries_key(till))
+            blocked = judge_tries(tries, now)
+            if blocked is not None:
+                return blocked
+        serial = identify(
+            code,
+            agent_number=mint.agent_number,
+            lease_number=mint.lease_number,
+            verify=self._verify,
+        )
+        if isinstance(serial, Refusal):
+            return await self._wrong(till, serial, now)
+        row = (await store.fetch([coupon_key(serial)])).get(coupon_key(serial))
+        coupon = recognise(code, row, now)
+        if isinstance(coupon, Refusal):
+            return await self._wrong(till, coupon, now, signed=isinstance(code, SignedCode))
+        return coupon
+
+    async def _wrong(self, till: TillName, refusal: Refusal, now: Moment, *, signed: bool = False) -> Refusal:
+        """Only what could be guessing is counted: unknown short codes and forged seals."""
+        if signed or refusal.reason not in (Reason.UNKNOWN_CODE, Reason.FORGED):
+            return refusal
+        try:
+            return await self._premises.store.decide([tries_key(till)], wrong_code_rule(till, refusal, now))
+        except StoreFull:
+            return refusal
+
+    async def _candidate(self, coupon: CouponRecord) -> Candidate:
+        stop, tally = stop_key(coupon.campaign), subject_tally_key(coupon.campaign, coupon.subject)
+        rows = await self._premises.store.fetch([stop, tally])
+        counted = rows.get(tally)
+        return Candidate(coupon, rows.get(stop), counted.redeemed if counted else 0)
+
+    async def _order(self, till: TillName, order: OrderId) -> OrderRecord | None:
+        key = order_key(till, order)
+        return (await self._premises.store.fetch([key])).get(key)
+
+
+def _target(coupon: CouponRecord) -> Target:
+    return Target(coupon.serial, coupon.coupon, coupon.campaign, coupon.subject)
