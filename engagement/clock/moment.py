@@ -55,3 +55,8 @@ def to_ms(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
+def certainly_elapsed_ms(then: Moment, now: Moment) -> int:
+    """The least time that has passed between two moments: exact within a boot, by the clocks' errors across boots."""
+    if then.boot_id == now.boot_id:
+        return now.boottime_ms - then.boottime_ms
+    return max(now.earliest_ms - then.latest_ms, 0)

@@ -29,8 +29,12 @@ class Redemption(Value):
     order: OrderId
     till: TillName
     cashier: CashierName
-    redeemed_ms: int
+    moment: Moment
     discount_minor: int
+
+    @property
+    def redeemed_ms(self) -> int:
+        return self.moment.wall_ms
 
 
 class HistoryLine(Value):

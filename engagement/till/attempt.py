@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from engagement.campaign.state import stop_key
 from engagement.campaign.tally import SubjectTally, subject_tally_key
-from engagement.clock.moment import Moment
+from engagement.clock.moment import Moment, certainly_elapsed_ms
 from engagement.coupon.coupon import (
     CouponRecord,
     HistoryLine,
@@ -187,7 +187,7 @@ def _accept(
         order=attempt.order,
         till=attempt.till,
         cashier=attempt.cashier,
-        redeemed_ms=now.wall_ms,
+        moment=now,
         discount_minor=discount_minor,
     )
     redeemed = coupon.model_copy(
@@ -273,7 +273,7 @@ def undo_keys(undo: UndoRequest) -> tuple[Key[Any], ...]:
 
 
 def undo_rule(undo: UndoRequest) -> Rule[Undone | Refusal]:
-    """Take a redemption back within its 10 minutes, by the clock's error in the cashier's favour.
+    """Take a redemption back within its 10 minutes; the clock's doubt is the cashier's benefit.
 
     An order that was reported as paid keeps its sums: the money is settled there, only the coupon comes back.
     """
@@ -290,7 +290,7 @@ def undo_rule(undo: UndoRequest) -> Rule[Undone | Refusal]:
             return Ruling(
                 Undone(undo.redemption, coupon) if was_undone else Refusal(Reason.UNKNOWN_REDEMPTION)
             )
-        if undo.now.is_certainly_after(redemption.redeemed_ms + UNDO_WINDOW_MS):
+        if certainly_elapsed_ms(redemption.moment, undo.now) > UNDO_WINDOW_MS:
             return Ruling(Refusal(Reason.UNDO_TOO_LATE, instants_ms={"redeemed_at": redemption.redeemed_ms}))
         return _undo(rows, undo, coupon, redemption)
 

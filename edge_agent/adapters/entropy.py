@@ -1,0 +1,10 @@
+"""The operating system's entropy."""
+
+import secrets
+
+from edge_agent.ports import Entropy
+
+
+class SystemEntropy(Entropy):
+    def token(self, n_bytes: int) -> bytes:
+        return secrets.token_bytes(n_bytes)

@@ -1,0 +1,74 @@
+"""The agent's own keys: made here at the first start, never sent anywhere.
+
+One Ed25519 key signs coupons and receipts; two secrets make subject tags and short codes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from edge_agent.adapters.durable_file import replace_file
+from edge_agent.ports import Entropy
+from engagement.campaign.issue import Mint
+from engagement.values import Value
+
+KEY_BYTES = 32
+
+
+class KeyMaterial(Value):
+    """As kept in the key file, hexadecimal."""
+
+    key_index: int
+    signing_hex: str
+    tag_hex: str
+    short_hex: str
+
+
+@dataclass(frozen=True)
+class AgentKeys:
+    material: KeyMaterial
+    private: Ed25519PrivateKey
+
+    def mint(self, *, agent_number: int, lease_number: int) -> Mint:
+        """What makes this agent's codes its own."""
+        return Mint(
+            agent_number=agent_number,
+            key_index=self.material.key_index,
+            lease_number=lease_number,
+            sign=self.private.sign,
+            tag_key=bytes.fromhex(self.material.tag_hex),
+            short_key=bytes.fromhex(self.material.short_hex),
+        )
+
+    def verify(self, key_index: int, signed: bytes, signature: bytes) -> bool:
+        """Whether this agent's key of that index made the signature."""
+        if key_index != self.material.key_index:
+            return False
+        try:
+            self.private.public_key().verify(signature, signed)
+        except InvalidSignature:
+            return False
+        return True
+
+    @property
+    def public_hex(self) -> str:
+        """The public key, 32 bytes as hexadecimal, for whoever checks receipts."""
+        return self.private.public_key().public_bytes_raw().hex()
+
+
+def load_keys(path: Path, entropy: Entropy) -> AgentKeys:
+    """Read the key file, or make it. Errors: pydantic.ValidationError when it is damaged."""
+    if path.exists():
+        material = KeyMaterial.model_validate_json(path.read_bytes())
+    else:
+        material = KeyMaterial(
+            key_index=1,
+            signing_hex=entropy.token(KEY_BYTES).hex(),
+            tag_hex=entropy.token(KEY_BYTES).hex(),
+            short_hex=entropy.token(KEY_BYTES).hex(),
+        )
+        replace_file(path, material.model_dump_json().encode())
+    private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(material.signing_hex))
+    return AgentKeys(material, private)
