@@ -68,9 +68,7 @@ class Board:
             self._entered[change.beacon] = (change.t_s, now_ms)
         elif change.kind is ChangeKind.LEAVE:
             self._entered.pop(change.beacon, None)
-        self._recent.appendleft(
-            Happened(now_ms, change.beacon, change.kind, change.zone, change.dwell_s)
-        )
+        self._recent.appendleft(Happened(now_ms, change.beacon, change.kind, change.zone, change.dwell_s))
         self._turn()
 
     def update(self, standing: Mapping[BeaconName, Standing]) -> None:

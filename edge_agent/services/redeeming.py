@@ -13,6 +13,7 @@ from engagement.coupon.code import SignedCode, read_code
 from engagement.coupon.coupon import (
     CouponRecord,
     EditionRecord,
+    Redemption,
     coupon_key,
     edition_key,
 )
@@ -21,6 +22,7 @@ from engagement.coupon.short_code import ShortCode
 from engagement.ids import (
     CampaignId,
     CashierName,
+    CouponId,
     LocalDay,
     OrderId,
     RedemptionId,
@@ -30,6 +32,7 @@ from engagement.ids import (
 from engagement.refusal.reason import Reason
 from engagement.refusal.refusal import Refusal
 from engagement.till.attempt import (
+    UNDO_WINDOW_MS,
     Accepted,
     Attempt,
     Target,
@@ -37,12 +40,14 @@ from engagement.till.attempt import (
     UndoRequest,
     redeem_keys,
     redeem_rule,
+    request_key,
     serial_of_redemption,
     undo_keys,
     undo_rule,
 )
 from engagement.till.order import OrderRecord, OrderReport, close_order_rule, order_key
 from engagement.till.quote import Candidate, quote
+from engagement.till.recent import recent_key
 from engagement.till.sheet import SheetLine, blank_line, sheet_key
 from engagement.till.tries import judge_tries, tries_key, wrong_code_rule
 
@@ -85,6 +90,17 @@ class OrderOutcome:
     codes: Mapping[str, Accepted | Undone | Refusal]
 
 
+@dataclass(frozen=True)
+class RecentRedemption:
+    """``made`` is None once it was undone, at ``undone_ms``. ``undo_until_ms``: by this agent's clock."""
+
+    redemption: RedemptionId
+    coupon: CouponRecord
+    made: Redemption | None
+    undone_ms: int | None
+    undo_until_ms: int
+
+
 class Redeeming:
     """Every code that a till presents passes here. ``verify`` checks seals against the agent's own keys."""
 
@@ -104,6 +120,8 @@ class Redeeming:
         """One code on one order; durable before it returns."""
         now = self._premises.clock.now()
         coupon = await self._present(code, till, now)
+        if isinstance(coupon, Refusal) and coupon.reason is Reason.TOO_MANY_TRIES:
+            coupon = await self._accepted_before(code, till, request) or coupon
         if isinstance(coupon, Refusal):
             return coupon
         attempt = Attempt(
@@ -161,7 +179,7 @@ class Redeeming:
             else:
                 named[coupon.id] = code
                 candidates.append(await self._candidate(coupon))
-        order = await self._order(till, basket.order)
+        order = await self.order(till, basket.order)
         quoted = quote(
             candidates,
             now=now,
@@ -217,6 +235,35 @@ class Redeeming:
         kept: EditionRecord | None = rows.get(edition)
         assert kept is not None, "an edition is written with its first coupon"
         return CouponStory(coupon, kept.campaign, rows.get(stop))
+
+    async def order(self, till: TillName, order: OrderId) -> OrderRecord | None:
+        """What is known of an order; None until a coupon was taken off it or it was closed."""
+        key = order_key(till, order)
+        return (await self._premises.store.fetch([key])).get(key)
+
+    async def recent(self, till: TillName) -> list[RecentRedemption]:
+        """The till's last redemptions, newest first, with those that were undone since."""
+        store = self._premises.store
+        row = (await store.fetch([recent_key(till)])).get(recent_key(till))
+        serials = {
+            redemption: serial
+            for redemption in (row.redemptions if row is not None else ())
+            if (serial := serial_of_redemption(redemption)) is not None
+        }
+        coupons = await store.fetch([coupon_key(serial) for serial in set(serials.values())])
+        found = [
+            _as_recent(redemption, coupon)
+            for redemption, serial in serials.items()
+            if (coupon := coupons.get(coupon_key(serial))) is not None
+        ]
+        return [recent for recent in found if recent is not None]
+
+    async def campaigns_of(self, coupons: Sequence[CouponRecord]) -> Mapping[CouponId, Campaign]:
+        """For each coupon its campaign, in the edition that it was issued under."""
+        keys = {coupon.coupon: edition_key(coupon.campaign, coupon.edition) for coupon in coupons}
+        rows = await self._premises.store.fetch(set(keys.values()))
+        kept = {coupon: rows.get(key) for coupon, key in keys.items()}
+        return {coupon: edition.campaign for coupon, edition in kept.items() if edition is not None}
 
     async def campaigns(self) -> list[tuple[Campaign, CampaignState]]:
         """The bundle's campaigns and whether each runs now."""
@@ -283,15 +330,35 @@ class Redeeming:
         except StoreFull:
             return refusal
 
+    async def _accepted_before(self, code: str, till: TillName, request: RequestId) -> CouponRecord | None:
+        """The coupon of a request that was accepted, so that its answer stays the same while a till must wait."""
+        store, typed = self._premises.store, read_code(code)
+        before = (await store.fetch([request_key(till, request)])).get(request_key(till, request))
+        if before is None or not isinstance(typed, ShortCode):
+            return None
+        coupon = (await store.fetch([coupon_key(before.serial)])).get(coupon_key(before.serial))
+        return coupon if coupon is not None and coupon.short_code == typed.digits else None
+
     async def _candidate(self, coupon: CouponRecord) -> Candidate:
         stop, tally = stop_key(coupon.campaign), subject_tally_key(coupon.campaign, coupon.subject)
         rows = await self._premises.store.fetch([stop, tally])
         counted = rows.get(tally)
         return Candidate(coupon, rows.get(stop), counted.redeemed if counted else 0)
 
-    async def _order(self, till: TillName, order: OrderId) -> OrderRecord | None:
-        key = order_key(till, order)
-        return (await self._premises.store.fetch([key])).get(key)
+
+def _as_recent(redemption: RedemptionId, coupon: CouponRecord) -> RecentRedemption | None:
+    """None when the coupon's history no longer knows the redemption: its serial has come round again."""
+    steps = {line.what: line.at_ms for line in coupon.history if line.redemption == redemption}
+    if "redeemed" not in steps:
+        return None
+    made = coupon.redemption if coupon.redemption and coupon.redemption.id == redemption else None
+    return RecentRedemption(
+        redemption=redemption,
+        coupon=coupon,
+        made=made,
+        undone_ms=steps.get("undone"),
+        undo_until_ms=steps["redeemed"] + UNDO_WINDOW_MS,
+    )
 
 
 def _target(coupon: CouponRecord) -> Target:

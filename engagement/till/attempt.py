@@ -34,6 +34,7 @@ from engagement.ledger.record import Key, Record, Rows, Rule, Ruling
 from engagement.refusal.reason import Reason
 from engagement.refusal.refusal import Refusal
 from engagement.till.order import Applied, OrderRecord, closed_refusal, order_key
+from engagement.till.recent import RecentRecord, recent_key
 from engagement.till.sheet import blank_line, sheet_key
 
 UNDO_WINDOW_MS = 10 * 60_000
@@ -114,6 +115,7 @@ def redeem_keys(attempt: Attempt, target: Target) -> tuple[Key[Any], ...]:
         order_key(attempt.till, attempt.order),
         subject_tally_key(target.campaign, target.subject),
         sheet_key(attempt.day, target.campaign),
+        recent_key(attempt.till),
     )
 
 
@@ -222,6 +224,7 @@ def _accept(
     sheet = rows.get(sheet_key(attempt.day, campaign)) or blank_line(
         attempt.day, campaign, coupon.offer.currency
     )
+    recent = rows.get(recent_key(attempt.till)) or RecentRecord(id=recent_key(attempt.till).id)
     event = CouponRedeemed(
         moment=now,
         coupon=coupon.coupon,
@@ -244,6 +247,7 @@ def _accept(
             ),
             tally.model_copy(update={"redeemed": tally.redeemed + 1}),
             sheet.with_redemption(discount_minor),
+            recent.with_redemption(redemption.id),
         ),
         events=(event,),
     )
