@@ -91,4 +91,4 @@ def load_settings(path: Path) -> Settings:
 
     if not path.is_file():
         raise FileNotFoundError(f"no settings file at {path}")
-    return FromFile()  # type: ignore[call-arg]  # its fields come from the file
+    return FromFile()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import new as hmac_new
-from typing import Any, ClassVar
+from typing import Any
 
 from engagement.campaign.model import Campaign
 from engagement.campaign.state import CampaignState, StopRecord, campaign_state, stop_key
@@ -27,7 +27,8 @@ from engagement.coupon.coupon import (
     serial_id,
 )
 from engagement.coupon.lifecycle import Step, step
-from engagement.coupon.short_code import SERIAL_MAX, make_short_code
+from engagement.coupon.serials import SERIAL_KEY, SerialRecord
+from engagement.coupon.short_code import make_short_code
 from engagement.coupon.token import (
     MINUTE_MS,
     TokenBody,
@@ -47,17 +48,6 @@ from engagement.visitor.visitor import WALLET_MAX, WalletRecord, wallet_key
 
 _DAY_MS = 86_400_000
 COUPON_SECRET_CHARS = 12
-
-
-class SerialRecord(Record):
-    """The allocator: serials ``next`` to ``free_until - 1`` are known to be unused. One row, id ``serial``."""
-
-    kind: ClassVar[str] = "serial"
-    next: int = 1
-    free_until: int = SERIAL_MAX + 1
-
-
-SERIAL_KEY = Key(SerialRecord, "serial")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +130,7 @@ def judge_issue(campaign: Campaign, desk: Desk, now: Moment) -> Refusal | None:
     too_dear = tally.spend_minor + campaign.offer.liability_minor > budget.spend_minor
     if tally.units >= budget.units or too_dear or sold_out_today:
         return Refusal(Reason.SOLD_OUT)
-    if desk.serials.next >= desk.serials.free_until:
+    if desk.serials.left <= 0:
         return Refusal(Reason.SOLD_OUT)
     if desk.subject.issued >= limits.issue or desk.subject.issued_today >= limits.issue_per_day:
         return Refusal(Reason.LIMIT_REACHED)
