@@ -24,6 +24,10 @@ class StoreClosed(Exception):
     """The store is shutting down or has failed; nothing of this decision was kept."""
 
 
+class StoreFailed(StoreClosed):
+    """The disk failed while this decision was being committed: whether it was kept, only asking again tells."""
+
+
 class Clock(Protocol):
     def now(self) -> Moment:
         """All clocks at once; wall time with its error, boottime with its boot."""
@@ -46,14 +50,18 @@ class Store(Protocol):
         The rows are as after every decision before this one, in one total order. Nothing of a rule that raises
         is kept, and nothing of the others in its transaction is lost. ``essential`` decisions may use the space
         that is held back for them when the disk is full.
-        Errors: whatever the rule raises; StoreFull; StoreClosed.
+        A row may be written or deleted without being named; to read one, name it.
+        Errors: whatever the rule raises; RecordUnreadable; StoreFull; StoreClosed; StoreFailed.
         """
 
     async def fetch(self, keys: Iterable[Key[Any]]) -> Rows:
         """The rows as of now, for showing; a decision must not rest on them unless its rule checks again."""
 
     async def scan(self, of: type[R], *, after_id: str, limit: int) -> list[R]:
-        """Up to ``limit`` rows of a kind in order of id, from the first id greater than ``after_id``; for upkeep."""
+        """Up to ``limit`` rows of a kind in order of id, from the first id greater than ``after_id``; for upkeep.
+
+        A row that cannot be read is counted and passed over, so that it does not hide those behind it.
+        """
 
     async def entries(self, lane: Lane, *, after_seq: int, limit: int) -> list[Entry]:
         """Journal entries of a lane in order, from the first whose seq is greater than ``after_seq``."""

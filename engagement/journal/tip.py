@@ -53,3 +53,8 @@ def first_break(entries: Iterable[Entry], after: LaneTip) -> Entry | None:
         if (entry.seq, entry.head) != (seq, head):
             return entry
     return None
+
+
+def unconfirmed(tip: Tip, confirmed: Mapping[Lane, int]) -> Mapping[Lane, int]:
+    """Entries of each lane behind the last one that HQ confirmed."""
+    return {lane: end.seq - confirmed.get(lane, 0) for lane, end in tip.lanes.items()}

@@ -13,6 +13,7 @@ from engagement.journal.tip import Tip, extend
 from engagement.ledger.record import Address, Key, Record, Rows, Rule
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 # A row as it is known: parsed, still the JSON text that is stored, or absent.
 Row = Record | str | None
@@ -78,15 +79,16 @@ class Group:
             row = self.rows[address]
             if row is not None and type(row) is not key.of:
                 row = self.rows[address] = read_row(key, row)
-            asked[address] = row  # type: ignore[assignment]  # read_row left no text
+            assert not isinstance(row, str)
+            asked[address] = row
         return Rows(asked)
 
 
-def read_row(key: Key[Any], row: Record | str) -> Record:
+def read_row(key: Key[R], row: Record | str) -> R:
     """The row as the kind that the key names. Errors: RecordUnreadable."""
     body = row if isinstance(row, str) else row.model_dump_json()
     try:
-        record: Record = key.of.model_validate_json(body)
+        record = key.of.model_validate_json(body)
     except ValueError as error:
         raise RecordUnreadable(key.address) from error
     if record.id != key.id:
@@ -102,4 +104,6 @@ def storable(key: Key[Any]) -> Key[Any]:
 
 def show(keys: Iterable[Key[Any]], rows: Mapping[Address, Row]) -> Rows:
     """Rows for showing. Errors: RecordUnreadable."""
-    return Rows({key.address: None if (row := rows[key.address]) is None else read_row(key, row) for key in keys})
+    return Rows(
+        {key.address: None if (row := rows[key.address]) is None else read_row(key, row) for key in keys}
+    )

@@ -1,0 +1,411 @@
+"""The store on disk: one SQLite file, one connection, one writer that commits many decisions at once.
+
+An answer is given when its commit is synced, never before. Which rows a decision may see and what it changes is
+ruled in ``engagement.ledger``; here is only how that becomes durable, and what happens when the disk is full.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+from typing_extensions import override
+
+from edge_agent.adapters.ballast import Space, SpaceLimits
+from edge_agent.adapters.sqlite_file import (
+    ENTRIES_SQL,
+    PRAGMAS,
+    LedgerFacts,
+    entry_of,
+    held_for_this_process,
+    prepare,
+)
+from edge_agent.ports import Clock, Entropy, StoreClosed, StoreFailed, StoreFull
+from edge_agent.services.deciding import Decision, Outcome, WaitingLine, judge
+from engagement.journal.entry import Entry
+from engagement.journal.event import Lane
+from engagement.journal.tip import Epoch, unconfirmed
+from engagement.ledger.group import Group, RecordUnreadable, Row, read_row, show
+from engagement.ledger.record import Address, Key, Record, Rows, Rule
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+
+_WRITE = "INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body"
+_DELETE = "DELETE FROM record WHERE kind = ? AND id = ?"
+_JOURNAL = "INSERT INTO journal (lane, seq, stamp_ms, stamp_count, body, head) VALUES (?, ?, ?, ?, ?, ?)"
+_LANE = (
+    "INSERT INTO lane (lane, seq, stamp_ms, stamp_count, head) VALUES (?, ?, ?, ?, ?) ON CONFLICT (lane) DO UPDATE"
+    " SET seq = excluded.seq, stamp_ms = excluded.stamp_ms, stamp_count = excluded.stamp_count, head = excluded.head"
+)
+_SCAN = "SELECT id, body FROM record WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
+# Keys per query; SQLite takes 32,766 values, two per key.
+_KEYS_PER_QUERY_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """Limits of the SQLite store."""
+
+    # One sync pays for all of them; more would only make the first wait for the last. 1: a commit per decision.
+    commit_batch_max: int = 512
+    # Decisions that wait; beyond, callers wait outside, so that a flood costs its callers and not our memory.
+    waiting_max: int = 4096
+    # Parsed rows kept, about 1 kB each: the campaigns and counters that every decision names.
+    cached_rows_max: int = 2048
+    # Pages in the log that make a checkpoint due, 4 kB each: what a restart must read, and what a full disk lacks.
+    checkpoint_pages: int = 1000
+    # A checkpoint costs two syncs and rewrites pages, so a quiet store waits for more to come.
+    idle_checkpoint_s: float = 60.0
+    # The log never grows this far unless something else holds the file open for reading.
+    wal_alarm_bytes: int = 64 * 1024 * 1024
+    look_every_s: float = 1.0
+    space: SpaceLimits = field(default_factory=SpaceLimits)
+
+
+class _Outgoing:
+    """What the next commit writes, and how the last one went; the loop and the connection's thread share it."""
+
+    def __init__(self) -> None:
+        self.statements: Sequence[tuple[str, Sequence[tuple[object, ...]]]] = ()
+        self.is_committed = False
+
+
+class _GroupConnection(sqlite3.Connection):
+    """Its commit() writes a whole group: one hop to the thread, and never a transaction left open in between."""
+
+    def __init__(self, outgoing: _Outgoing, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._outgoing = outgoing
+
+    @override
+    def commit(self) -> None:
+        self._outgoing.is_committed = False
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            for sql, rows in self._outgoing.statements:
+                self.executemany(sql, rows)
+            self.execute("COMMIT")
+        except BaseException:
+            if self.in_transaction:  # a full disk may have rolled it back already
+                self.execute("ROLLBACK")
+            raise
+        self._outgoing.is_committed = True
+
+
+class _DiskFull(Exception):
+    """SQLite found no room; the transaction is rolled back."""
+
+
+@asynccontextmanager
+async def open_sqlite_store(
+    path: Path, *, clock: Clock, entropy: Entropy, options: StoreOptions | None = None
+) -> "AsyncIterator[SqliteStore]":
+    """Check, update or make the file, and hold it until the block ends. Errors: LedgerRefused.
+
+    Somebody must run ``store.run()`` for decisions to be taken.
+    """
+    options = options or StoreOptions()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with held_for_this_process(path):
+        space = Space(path, options.space)
+        await asyncio.to_thread(space.make_room_to_start)
+        facts = await asyncio.to_thread(prepare, path, clock=clock, entropy=entropy)
+        await asyncio.to_thread(space.look)
+        outgoing = _Outgoing()
+        async with aiosqlite.connect(
+            path, isolation_level=None, timeout=5, factory=partial(_GroupConnection, outgoing)
+        ) as connection:
+            for pragma in PRAGMAS:
+                await connection.execute(pragma)
+            store = SqliteStore(path, connection, outgoing, facts, space, clock, options)
+            try:
+                yield store
+            finally:
+                await store.close()
+
+
+class SqliteStore:
+    """A Store on SQLite; made by open_sqlite_store(). ``run()`` is its writer."""
+
+    def __init__(
+        self,
+        path: Path,
+        connection: aiosqlite.Connection,
+        outgoing: _Outgoing,
+        facts: LedgerFacts,
+        space: Space,
+        clock: Clock,
+        options: StoreOptions,
+    ) -> None:
+        self._wal = path.with_name(path.name + "-wal")
+        self._connection = connection
+        self._outgoing = outgoing
+        self._facts = facts
+        self._tip = facts.tip
+        self._space = space
+        self._clock = clock
+        self._options = options
+        self._line = WaitingLine(waiting_max=options.waiting_max)
+        self._cache: dict[Address, Record | None] = {}
+        self._unreadable: set[Address] = set()
+        self._pages_to_checkpoint = 0
+        self._last_commit_mono_s = self._last_look_mono_s = clock.mono_s()
+        self._has_stopped = asyncio.Event()
+        self._has_stopped.set()
+        self._is_open = True
+        self._has_failed = False
+
+    async def run(self) -> None:
+        """Serve decisions until close() or cancelled; a group in hand is finished first.
+
+        Errors: StoreFailed when the disk fails; the file must then be opened anew.
+        """
+        self._has_stopped.clear()
+        try:
+            while not self._line.is_closed:
+                try:
+                    async with asyncio.timeout(self._options.look_every_s):
+                        decisions = await self._line.group(size_max=self._options.commit_batch_max)
+                except TimeoutError:
+                    decisions = []
+                if decisions:
+                    await self._serve(decisions)
+                await self._upkeep()
+        finally:
+            self._line.close()
+            self._has_stopped.set()
+
+    async def _serve(self, decisions: list[Decision]) -> None:
+        """Judge, commit and answer one group; on a full disk once more with the ballast's room."""
+        try:
+            if self._space.is_full:
+                decisions = _essential(decisions)
+            try:
+                await self._try(decisions)
+            except _DiskFull:
+                self._space.ran_out()
+                decisions = _essential(decisions)
+                if decisions:
+                    await asyncio.to_thread(self._space.give_up_ballast)
+                    await self._try(decisions)
+        except _DiskFull:
+            _refuse(decisions, StoreFull)
+        finally:
+            _refuse(decisions, StoreClosed)  # who has no answer by now, had nothing committed
+
+    async def _try(self, decisions: list[Decision]) -> None:
+        try:
+            group = Group(
+                rows=await self._load(key for each in decisions for key in each.keys), tip=self._tip
+            )
+            outcomes = judge(group, decisions)
+            if group.writes or group.entries:
+                await self._commit(group, outcomes)
+            self._remember(group)
+            _tell(outcomes)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+                raise _DiskFull from error
+            _refuse(decisions, StoreFailed)
+            self._has_failed = True
+            raise StoreFailed(str(error)) from error
+
+    async def _commit(self, group: Group, outcomes: list[Outcome]) -> None:
+        self._outgoing.statements = list(_statements(group))
+        self._outgoing.is_committed = False
+        try:
+            await self._connection.commit()
+        except asyncio.CancelledError:
+            try:
+                # The thread goes on, and takes its calls in order: after this one the commit is over.
+                await self._connection.execute_fetchall("SELECT 1")
+                if self._outgoing.is_committed:
+                    _tell(outcomes)
+            finally:
+                _refuse([each.decision for each in outcomes], StoreFailed)
+            raise
+        self._tip = group.tip
+        # A page for each row written at worst, and those of the lanes and of the journal's end.
+        self._pages_to_checkpoint += len(group.writes) + 4
+        self._last_commit_mono_s = self._clock.mono_s()
+
+    def _remember(self, group: Group) -> None:
+        for address, row in group.rows.items():
+            if not isinstance(row, str):
+                self._cache.pop(address, None)  # so that it goes to the end, where it is forgotten last
+                self._cache[address] = row
+        while len(self._cache) > self._options.cached_rows_max:
+            del self._cache[next(iter(self._cache))]
+
+    async def _load(self, keys: Iterable[Key[Any]]) -> dict[Address, Row]:
+        rows: dict[Address, Row] = {}
+        missing = []
+        for key in keys:
+            address = key.address
+            if address in rows:
+                continue
+            rows[address] = self._cache.get(address)
+            if address not in self._cache:
+                missing.append(address)
+        rows.update(await self._select(missing))
+        return rows
+
+    async def _select(self, addresses: Sequence[Address]) -> dict[Address, str]:
+        found: dict[Address, str] = {}
+        for first in range(0, len(addresses), _KEYS_PER_QUERY_MAX):
+            sql, values = _row_query(addresses[first : first + _KEYS_PER_QUERY_MAX])
+            for kind, row_id, body in await self._connection.execute_fetchall(sql, values):
+                found[(kind, row_id)] = body
+        return found
+
+    async def _upkeep(self) -> None:
+        now = self._clock.mono_s()
+        if now - self._last_look_mono_s >= self._options.look_every_s:
+            self._last_look_mono_s = now
+            await asyncio.to_thread(self._space.look)
+        if self._pages_to_checkpoint >= self._options.checkpoint_pages:
+            await self._checkpoint("PASSIVE")
+        elif self._pages_to_checkpoint and now - self._last_commit_mono_s >= self._options.idle_checkpoint_s:
+            await self._checkpoint("TRUNCATE")
+
+    async def _checkpoint(self, mode: str) -> None:
+        """Move the log's pages into the file; on a full disk they stay in the log, where they are as safe."""
+        try:
+            await self._connection.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
+            self._pages_to_checkpoint = 0
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_FULL:
+                raise StoreFailed(str(error)) from error
+            self._space.ran_out()
+
+    async def decide(self, keys: Iterable[Key[Any]], rule: Rule[T], *, essential: bool = False) -> T:
+        return await self._line.ask(keys, rule, essential=essential, is_full=lambda: self._space.is_full)
+
+    async def fetch(self, keys: Iterable[Key[Any]]) -> Rows:
+        self._demand_open()
+        asked = tuple(keys)
+        found = await self._select([key.address for key in asked])
+        return show(asked, {key.address: found.get(key.address) for key in asked})
+
+    async def scan(self, of: type[R], *, after_id: str, limit: int) -> list[R]:
+        self._demand_open()
+        found: list[R] = []
+        while len(found) < limit:
+            wanted = limit - len(found)
+            page = list(await self._connection.execute_fetchall(_SCAN, (of.kind, after_id, wanted)))
+            for row_id, body in page:
+                after_id = row_id
+                try:
+                    found.append(read_row(Key(of, row_id), body))
+                except RecordUnreadable:
+                    self._unreadable.add((of.kind, row_id))
+            if len(page) < wanted:
+                break
+        return found
+
+    async def entries(self, lane: Lane, *, after_seq: int, limit: int) -> list[Entry]:
+        self._demand_open()
+        rows = await self._connection.execute_fetchall(ENTRIES_SQL, (lane, after_seq, limit))
+        return [entry_of(lane, row) for row in rows]
+
+    def backlog(self) -> Mapping[Lane, int]:
+        return unconfirmed(self._tip, self._facts.confirmed)
+
+    @property
+    def epoch(self) -> Epoch:
+        return self._facts.epoch
+
+    @property
+    def lease_number(self) -> int:
+        return self._facts.lease_number
+
+    @property
+    def is_full(self) -> bool:
+        return self._space.is_full
+
+    @property
+    def set_aside(self) -> str | None:
+        return self._facts.set_aside
+
+    @property
+    def unreadable_rows(self) -> int:
+        """Rows that a scan passed over because they cannot be read."""
+        return len(self._unreadable)
+
+    @property
+    def is_log_too_long(self) -> bool:
+        """Whether the write-ahead log has grown past its alarm: something holds the file open for reading."""
+        try:
+            return self._wal.stat().st_size > self._options.wal_alarm_bytes
+        except FileNotFoundError:
+            return False
+
+    @property
+    def sqlite_version(self) -> str:
+        return sqlite3.sqlite_version
+
+    async def close(self) -> None:
+        """Take no more, finish the group in hand, and move the log into the file. Repeating it does nothing."""
+        self._line.close()
+        await self._has_stopped.wait()
+        if self._is_open:
+            self._is_open = False
+            if not self._has_failed:
+                await self._checkpoint("TRUNCATE")
+
+    def _demand_open(self) -> None:
+        if not self._is_open:
+            raise StoreClosed
+
+
+def _essential(decisions: Iterable[Decision]) -> list[Decision]:
+    """Those that still pass on a full disk; the others are told."""
+    kept = []
+    for decision in decisions:
+        if decision.essential:
+            kept.append(decision)
+        else:
+            decision.refuse(StoreFull())
+    return kept
+
+
+def _refuse(decisions: Iterable[Decision], error: type[Exception]) -> None:
+    for decision in decisions:
+        decision.refuse(error())
+
+
+def _tell(outcomes: Iterable[Outcome]) -> None:
+    for outcome in outcomes:
+        outcome.tell()
+
+
+def _statements(group: Group) -> Iterable[tuple[str, Sequence[tuple[object, ...]]]]:
+    yield (
+        _WRITE,
+        [(*address, written.body) for address, written in group.writes.items() if written is not None],
+    )
+    yield _DELETE, [address for address, written in group.writes.items() if written is None]
+    yield _JOURNAL, [(each.lane, each.seq, *each.stamp, each.body, each.head) for each in group.entries]
+    ends = {entry.lane: entry for entry in group.entries}.values()
+    yield _LANE, [(each.lane, each.seq, *each.stamp, each.head) for each in ends]
+
+
+def _row_query(addresses: Sequence[Address]) -> tuple[str, list[str | None]]:
+    """One query for many keys. Its size grows in steps of four, so that few texts stay prepared."""
+    places = 4
+    while places < len(addresses):
+        places *= 4
+    values: list[str | None] = [part for address in addresses for part in address]
+    values += [None] * (2 * (places - len(addresses)))
+    asked = ", ".join(["(?, ?)"] * places)
+    sql = (
+        f"WITH asked (kind, id) AS (VALUES {asked}) SELECT record.kind, record.id, record.body"  # noqa: S608 places
+        " FROM asked CROSS JOIN record ON record.kind = asked.kind AND record.id = asked.id"
+    )
+    return sql, values
