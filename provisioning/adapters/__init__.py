@@ -1,0 +1,1 @@
+"""What the commands touch: files, certificates, processes, the terminal. One outside thing each."""

@@ -1,0 +1,129 @@
+"""A home's folder: what lies where, and reading and writing it."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from engagement.estate.bundle import Bundle
+from engagement.values import Value
+from provisioning.adapters.certificates import ensure_certificates
+from provisioning.adapters.home_files import make_private_folder, read_private, write_private
+from provisioning.faults import WorkFailed
+from provisioning.services.seeding import HomeSecrets
+
+V = TypeVar("V", bound=Value)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """``folder`` is absolute."""
+
+    folder: Path
+
+    @property
+    def inventory_file(self) -> Path:
+        return self.folder / "inventory.yaml"
+
+    @property
+    def campaigns_folder(self) -> Path:
+        return self.folder / "campaigns"
+
+    @property
+    def tls_folder(self) -> Path:
+        return self.folder / "tls"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.tls_folder / "ca.pem"
+
+    @property
+    def agent_folder(self) -> Path:
+        return self.folder / "agent"
+
+    @property
+    def agent_settings_file(self) -> Path:
+        return self.folder / "agent.toml"
+
+    @property
+    def bundle_file(self) -> Path:
+        return self.folder / "bundle.json"
+
+    @property
+    def recording_file(self) -> Path:
+        return self.folder / "store-half-hour.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "beckon-agent.log"
+
+    @property
+    def run_file(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.folder / "up.lock"
+
+    def make_folders(self) -> None:
+        for folder in (self.folder, self.tls_folder, self.agent_folder):
+            make_private_folder(folder)
+
+    def seed_files(self) -> None:
+        """Copy the shipped inventory and campaigns where there are none; from then on they are the owner's."""
+        with as_file(files("provisioning.shipped")) as shipped:
+            if not self.inventory_file.exists():
+                write_private(self.inventory_file, (shipped / "inventory.yaml").read_bytes())
+            if not self.campaigns_folder.exists():
+                # The folder appears whole: a start that is cut short leaves no half set of campaigns.
+                beside = self.folder / ".campaigns.new"
+                shutil.rmtree(beside, ignore_errors=True)
+                make_private_folder(beside)
+                for campaign in sorted((shipped / "campaigns").glob("*.yaml")):
+                    write_private(beside / campaign.name, campaign.read_bytes())
+                beside.replace(self.campaigns_folder)
+
+    def campaign_files(self) -> list[Path]:
+        return sorted(self.campaigns_folder.glob("*.yaml"))
+
+    def ensure_certificates(self, portal_name: str) -> None:
+        ensure_certificates(self.tls_folder, portal_name=portal_name, now=datetime.now(UTC))
+
+    def read_secrets(self) -> HomeSecrets:
+        return _read_json(self.folder / "secrets.json", HomeSecrets) or HomeSecrets()
+
+    def write_secrets(self, known: HomeSecrets) -> None:
+        write_private(self.folder / "secrets.json", known.model_dump_json(indent=2).encode())
+
+    def read_bundle(self) -> Bundle | None:
+        return _read_json(self.bundle_file, Bundle)
+
+    def write_bundle(self, bundle: Bundle) -> None:
+        write_private(self.bundle_file, bundle.model_dump_json(indent=2).encode())
+
+    def write_agent_settings(self, settings: dict[str, str | int]) -> None:
+        """TOML's basic strings are written as JSON's, without escaping what is not ASCII."""
+        lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+        text = "# Written by `beckon up` at every start.\n" + "\n".join(lines) + "\n"
+        write_private(self.agent_settings_file, text.encode())
+
+    def write_run_facts(self, facts: dict[str, Any]) -> None:
+        write_private(self.run_file, json.dumps(facts, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def remove_run_facts(self) -> None:
+        self.run_file.unlink(missing_ok=True)
+
+
+def _read_json(path: Path, model: type[V]) -> V | None:
+    content = read_private(path)
+    if content is None:
+        return None
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as damaged:
+        raise WorkFailed(f"{path} is damaged; move it away to have a new one made") from damaged

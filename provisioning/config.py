@@ -1,0 +1,50 @@
+"""Settings of ``beckon up``, read from the environment; docs/configuration.md lists them."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from provisioning.faults import ConfigurationWrong
+
+GUEST_HTTP_OFFSET = 10
+GUEST_HTTPS_OFFSET = 11
+STAFF_HTTPS_OFFSET = 12
+BASE_PORT_MAX = 65_535 - STAFF_HTTPS_OFFSET
+
+
+class UpSettings(BaseSettings):
+    """Where one whole store on this machine lives."""
+
+    model_config = SettingsConfigDict(env_prefix="BECKON_", frozen=True)
+
+    home: Annotated[
+        Path, Field(description="Folder of all state: keys, bundle, ledger, recording, logs.")
+    ] = Path(".beckon")
+    port: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=BASE_PORT_MAX,
+            description="The base of the ports: guest http is 10 above it, guest https 11, staff https 12.",
+        ),
+    ] = 8600
+
+
+def up_settings() -> UpSettings:
+    """Errors: ConfigurationWrong naming the variable, its value and what is allowed."""
+    try:
+        return UpSettings()
+    except ValidationError as wrong:
+        allowed = {
+            "port": f"a whole number from 1 to {BASE_PORT_MAX}",
+            "home": "the path of a folder",
+        }
+        raise ConfigurationWrong(
+            *(
+                f"BECKON_{str(error['loc'][0]).upper()} is {error['input']!r}; allowed: "
+                f"{allowed[str(error['loc'][0])]}"
+                for error in wrong.errors()
+            )
+        ) from wrong

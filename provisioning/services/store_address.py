@@ -1,0 +1,113 @@
+"""Where one store on this machine answers, and what ``run.json`` says of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engagement.estate.branch import Branch
+from provisioning.config import GUEST_HTTP_OFFSET, GUEST_HTTPS_OFFSET, STAFF_HTTPS_OFFSET
+from provisioning.services.seeding import CASHIER, HomeSecrets
+
+# On loopback every 127.x.y.z can call, and each stands for another shopper; the page's own address stays one.
+ADDRESS = "127.0.0.1"
+
+
+def portal_name(branch: Branch) -> str:
+    """The branch's own host name, for phones in the store. Source: ICANN reserved .internal for private networks."""
+    return f"{branch.code.lower().replace('_', '-').strip('-')}.beckon.internal"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    base_port: int
+
+    @property
+    def guest_http_port(self) -> int:
+        return self.base_port + GUEST_HTTP_OFFSET
+
+    @property
+    def guest_https_port(self) -> int:
+        return self.base_port + GUEST_HTTPS_OFFSET
+
+    @property
+    def staff_https_port(self) -> int:
+        return self.base_port + STAFF_HTTPS_OFFSET
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return (self.guest_http_port, self.guest_https_port, self.staff_https_port)
+
+    @property
+    def shopper_url(self) -> str:
+        return f"http://{ADDRESS}:{self.guest_http_port}"
+
+    @property
+    def shopper_https_url(self) -> str:
+        return f"https://{ADDRESS}:{self.guest_https_port}"
+
+    @property
+    def staff_api_url(self) -> str:
+        return f"https://{ADDRESS}:{self.staff_https_port}"
+
+    @property
+    def till_url(self) -> str:
+        return f"{self.staff_api_url}/till"
+
+    @property
+    def health_url(self) -> str:
+        return f"{self.staff_api_url}/health"
+
+
+def run_facts(
+    *,
+    branch: Branch,
+    address: StoreAddress,
+    ca_file: Path,
+    known: HomeSecrets,
+    radio: str,
+    pids: dict[str, int],
+) -> dict[str, Any]:
+    """The content of ``run.json``. ``member_code`` opens the wallet of the first member who carries a tag."""
+    tagged = [beacon.member for beacon in branch.beacons if beacon.member is not None]
+    codes = [known.member_codes[member] for member in tagged if member in known.member_codes]
+    return {
+        "version": 1,
+        "branch": branch.code,
+        "radio": radio,
+        "shopper_url": address.shopper_url,
+        "shopper_https_url": address.shopper_https_url,
+        "till_url": address.till_url,
+        "staff_api_url": address.staff_api_url,
+        "health_url": address.health_url,
+        "ca_file": str(ca_file),
+        "till_token": known.till_tokens[branch.tills[0].name],
+        "cashier": CASHIER,
+        "cashier_pin": known.cashier_pin,
+        "member_code": codes[0] if codes else None,
+        "pids": pids,
+    }
+
+
+def summary(branch: Branch, facts: dict[str, Any], *, home: Path, log: Path) -> str:
+    """What the terminal shows once the store is open."""
+    return f"""
+{branch.name} is open.
+
+  Shoppers      {facts["shopper_url"]}
+                (any 127.x.y.z you call from is another phone)
+  Till          {facts["till_url"]}
+                cashier {facts["cashier"]}, PIN {facts["cashier_pin"]}
+  Staff API     {facts["staff_api_url"]}
+                till token: till_token in {home / "run.json"}
+  Health        {facts["health_url"]}
+  Member code   {facts["member_code"] or "none: no member carries a tag"}
+  Radio         {facts["radio"]}
+
+  The pages are signed by an authority of this home only. To spare the browser's warning, import
+                {facts["ca_file"]}
+  or call with  curl --cacert {facts["ca_file"]} {facts["health_url"]}
+
+  State         {home}
+  Log           {log}
+  Ctrl-C stops everything.
+"""

@@ -1,0 +1,123 @@
+"""Keeps one program alive, as systemd would: starts it, waits for its health, starts it again when it dies.
+
+Decides how long to wait and when to give up. A program that has been healthy is started again for ever; one that
+never was gets a few tries; one that calls its configuration wrong (exit code 2) gets none.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from provisioning.faults import WorkFailed
+from provisioning.ports import Health, Process, Program, Watcher
+
+_CONFIGURATION_WRONG = 2
+_FIRST_PAUSE_S = 0.2
+_PAUSE_S_MAX = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """``answer_s``: a start that gives no answer for so long has failed (a ledger of a full store opens in 2 s).
+    ``stale_s``: how long the old process id may stand in run.json while a new one starts.
+    ``stop_s``: time to stop cleanly before it is killed; 20 s is promised for everything together.
+    ``tries``: failed starts in a row before the first healthy one."""
+
+    answer_s: float = 60.0
+    stale_s: float = 10.0
+    stop_s: float = 15.0
+    poll_s: float = 0.1
+    tries: int = 5
+
+
+def pause_before_restart_s(failures: int) -> float:
+    """Doubles with each failed start in a row."""
+    return min(_FIRST_PAUSE_S * 2.0 ** min(failures, 30), _PAUSE_S_MAX)
+
+
+class Supervisor:
+    def __init__(self, program: Program, watcher: Watcher, patience: Patience | None = None) -> None:
+        self._program = program
+        self._watcher = watcher
+        self._patience = patience or Patience()
+
+    async def keep_running(self) -> None:
+        """Until cancelled; then the program is stopped. Errors: WorkFailed when it cannot be started."""
+        failures, ever_healthy = 0, False
+        while True:
+            was_healthy, code = await self._one_life()
+            ever_healthy = ever_healthy or was_healthy
+            failures = 0 if was_healthy else failures + 1
+            self._judge(code, failures, ever_healthy)
+            pause_s = pause_before_restart_s(failures)
+            self._watcher.say(f"{self._program.name} {_ending(code)}; starting it again in {pause_s:g} s")
+            if not was_healthy:
+                self._watcher.gone(self._program.name)
+            await asyncio.sleep(pause_s)
+
+    async def _one_life(self) -> tuple[bool, int]:
+        process = await self._program.start()
+        try:
+            health = await self._await_health(process)
+            if health is None:
+                await self._stop(process)
+                return False, await process.wait()
+            self._watcher.serving(self._program.name, process.pid, health)
+            return True, await process.wait()
+        finally:
+            await self._stop(process)
+
+    async def _await_health(self, process: Process) -> Health | None:
+        """Its first health that serves; None when it ended, or gave no answer in time.
+
+        A program that answers and calls itself failing is left to recover, and what it complains of is said once.
+        """
+        loop, patience = asyncio.get_running_loop(), self._patience
+        started_mono_s, said, answered = loop.time(), False, False
+        ending = asyncio.ensure_future(process.wait())
+        try:
+            while not ending.done():
+                health = await self._program.health()
+                if health is not None and health.serves:
+                    return health
+                answered = answered or health is not None
+                waited_s = loop.time() - started_mono_s
+                if health is not None and not said and waited_s > patience.stale_s:
+                    said = True
+                    self._watcher.say(f"{self._program.name} is failing: {'; '.join(health.complaints)}")
+                if waited_s > patience.stale_s:
+                    self._watcher.gone(self._program.name)
+                if waited_s > patience.answer_s and not answered:
+                    self._watcher.say(f"{self._program.name} gave no answer for {patience.answer_s:g} s")
+                    return None
+                await asyncio.wait({ending}, timeout=patience.poll_s)
+            return None
+        finally:
+            ending.cancel()
+
+    async def _stop(self, process: Process) -> None:
+        """Does nothing to a process that has ended."""
+        process.ask_to_stop()
+        try:
+            async with asyncio.timeout(self._patience.stop_s):
+                await process.wait()
+        except TimeoutError:
+            self._watcher.say(
+                f"{self._program.name} did not stop in {self._patience.stop_s:g} s and is killed"
+            )
+            process.kill()
+            await process.wait()
+
+    def _judge(self, code: int, failures: int, ever_healthy: bool) -> None:
+        """Errors: WorkFailed where starting again cannot help."""
+        name = self._program.name
+        if code == _CONFIGURATION_WRONG:
+            raise WorkFailed(f"{name} calls its configuration wrong:\n{self._program.last_words()}")
+        if failures >= self._patience.tries and not ever_healthy:
+            raise WorkFailed(
+                f"{name} {_ending(code)}, and could not be started {failures} times in a row:\n"
+                f"{self._program.last_words()}"
+            )
+
+
+def _ending(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
