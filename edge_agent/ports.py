@@ -6,6 +6,7 @@ Adapters implement them; the simulation and the tests bring their own. A service
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from edge_agent.radio_status import RadioStatus
 from engagement.advertisement.packet import Advertisement
 from engagement.clock.moment import Moment
 from engagement.journal.entry import Entry
@@ -88,6 +89,10 @@ class Radio(Protocol):
     @property
     def name(self) -> str:
         """``bluez:<address>`` or ``recording:<name>``, as shown to people."""
+
+    @property
+    def status(self) -> RadioStatus:
+        """Whether it hears, and when not, why."""
 
     async def listen(self, sink: Callable[[Advertisement], None]) -> None:
         """Hand every advertisement to ``sink`` until cancelled. Errors: RadioLost when it cannot go on."""

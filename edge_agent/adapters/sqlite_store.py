@@ -347,6 +347,11 @@ class SqliteStore:
             return False
 
     @property
+    def newest_ms(self) -> int:
+        """Unix ms of the journal's last stamp: an instant that has certainly passed; 0 for an empty journal."""
+        return self._tip.stamp.wall_ms
+
+    @property
     def sqlite_version(self) -> str:
         return sqlite3.sqlite_version
 

@@ -56,7 +56,9 @@ class Hearing:
         self._tracker = PresenceTracker(
             branch.beacons,
             {receiver.adapter: receiver.zone for receiver in premises.bundle.own_agent.receivers},
-            dwell_s=_dwell_thresholds(campaign.trigger.dwell_s for campaign in issuing.campaigns_on("welcome_back")),
+            dwell_s=_dwell_thresholds(
+                campaign.trigger.dwell_s for campaign in issuing.campaigns_on("welcome_back")
+            ),
             fingerprints=fingerprints,
         )
         self._waiting: deque[Advertisement] = deque(maxlen=WAITING_MAX)

@@ -1,0 +1,103 @@
+"""``beckon-agent``: parse arguments, load settings, run, and turn fatal errors into exit codes."""
+
+import argparse
+import sys
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from edge_agent.adapters.log_lines import log_to_stderr
+from edge_agent.config import Settings, load_settings
+
+EXIT_DONE, EXIT_FAILED, EXIT_WRONG = 0, 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit codes: 0 done or stopped by a signal, 1 the work failed, 2 the call or the configuration is wrong."""
+    args = _parser().parse_args(arguments)
+    if args.command == "replay":
+        from edge_agent.replay_command import main_replay
+
+        return main_replay(args)
+    if args.command == "record":
+        from edge_agent.record_command import main_record
+
+        return main_record(args)
+    return _run(args.config)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from edge_agent.record_command import add_record_parser
+    from edge_agent.replay_command import add_replay_parser
+
+    parser = argparse.ArgumentParser(
+        prog="beckon-agent",
+        description="The program in the store: hears beacons, serves the welcome page and the tills, keeps the ledger.",
+        epilog="Exit codes: 0 done, 1 the work failed, 2 the call or the configuration is wrong.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="serve until SIGINT or SIGTERM",
+        description="Serve one store until SIGINT or SIGTERM. Settings may also be given as BECKON_AGENT_<KEY>.",
+    )
+    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
+    add_replay_parser(commands)
+    add_record_parser(commands)
+    return parser
+
+
+def _run(config: Path) -> int:
+    try:
+        settings = load_settings(config)
+    except (OSError, tomllib.TOMLDecodeError) as failure:
+        return _say(f"beckon-agent: settings: {config}: {failure}", EXIT_WRONG)
+    except ValidationError as invalid:
+        lines = [
+            f"beckon-agent: settings: {'.'.join(map(str, error['loc']))} = {error['input']!r}: {error['msg']}"
+            for error in invalid.errors(include_url=False)
+        ]
+        return _say("\n".join(lines), EXIT_WRONG)
+    log_to_stderr(settings.log_level)
+    return _serve(settings)
+
+
+def _serve(settings: Settings) -> int:
+    import uvloop
+
+    from edge_agent.adapters.bundle_file import BundleRefused
+    from edge_agent.adapters.radio_choice import RadioRefused
+    from edge_agent.adapters.sqlite_file import LedgerRefused
+    from edge_agent.adapters.tls import CertificateRefused
+    from edge_agent.app import run_agent
+    from edge_agent.ports import StoreFailed
+
+    try:
+        uvloop.run(run_agent(settings))
+    except (
+        Exception
+    ) as error:  # the top of the program: what is known becomes an exit code, the rest a traceback
+        cause = _first_cause(error)
+        if isinstance(cause, BundleRefused | CertificateRefused | RadioRefused):
+            return _say(f"beckon-agent: {cause}", EXIT_WRONG)
+        if isinstance(cause, LedgerRefused | StoreFailed | OSError):
+            return _say(f"beckon-agent: {cause}", EXIT_FAILED)
+        raise
+    return EXIT_DONE
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """The first error inside groups of errors, as task groups raise them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _say(text: str, code: int) -> int:
+    print(text, file=sys.stderr)  # noqa: T201  # a command's own words go to its user
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Which radio an agent has: the machine's adapters, a recording, or none at all."""
+
+import asyncio
+from collections.abc import Callable
+
+from edge_agent.adapters.bluez_radio import BluezRadio, find_adapter
+from edge_agent.adapters.recorded_radio import RecordedRadio
+from edge_agent.config import Settings
+from edge_agent.ports import Clock, Radio
+from edge_agent.radio_status import RadioStatus
+from engagement.advertisement.packet import Advertisement
+from engagement.estate.branch import Agent
+
+
+class RadioRefused(Exception):
+    """The settings ask for a radio that they do not describe."""
+
+
+class NoRadio:
+    """For an agent that serves only the portal and the tills."""
+
+    name = "none"
+    status = RadioStatus("none", ())
+
+    async def listen(self, sink: Callable[[Advertisement], None]) -> None:
+        await asyncio.Event().wait()
+
+
+async def choose_radio(settings: Settings, agent: Agent, clock: Clock) -> Radio:
+    """By the settings; ``auto`` takes the recording only when BlueZ has no adapter now. Errors: RadioRefused."""
+    if settings.radio == "none":
+        return NoRadio()
+    if settings.radio == "recording" and settings.recording is None:
+        raise RadioRefused("radio is 'recording', so recording must name a file of advertisements")
+    has_recording = settings.recording is not None and settings.radio in ("auto", "recording")
+    if has_recording and (settings.radio == "recording" or await find_adapter() is None):
+        assert settings.recording is not None
+        return RecordedRadio(settings.recording, settings.recording.stem, clock)
+    return BluezRadio([receiver.adapter for receiver in agent.receivers], clock=clock)

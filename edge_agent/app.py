@@ -1,0 +1,214 @@
+"""The composition root: builds adapters and services, owns the one task group and the order of stopping.
+
+Stopping: first the listeners take nothing more, then the services end, last the store finishes its group and closes.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from aiohttp import web
+
+from edge_agent.adapters.bundle_file import read_bundle
+from edge_agent.adapters.clock import SystemClock
+from edge_agent.adapters.entropy import SystemEntropy
+from edge_agent.adapters.guest_http.apps import build_guest_apps
+from edge_agent.adapters.lan import ZeroconfLan
+from edge_agent.adapters.neighbours import NeighbourTable
+from edge_agent.adapters.no_uplink import NoUplink
+from edge_agent.adapters.pin_scrypt import pin_scrypt
+from edge_agent.adapters.radio_choice import choose_radio
+from edge_agent.adapters.signing import AgentKeys, load_keys
+from edge_agent.adapters.sqlite_store import SqliteStore, StoreOptions, open_sqlite_store
+from edge_agent.adapters.staff_http.app import build_staff_app
+from edge_agent.adapters.systemd import Systemd
+from edge_agent.adapters.tls import ServerTls, load_server_tls
+from edge_agent.adapters.visit_key_file import VisitKeyFile
+from edge_agent.config import Settings
+from edge_agent.ports import Clock, Entropy, Radio
+from edge_agent.services.announcing import keep_announcing
+from edge_agent.services.board import Board
+from edge_agent.services.cashiers import Cashiers
+from edge_agent.services.hearing import Hearing
+from edge_agent.services.hosting import Hosting
+from edge_agent.services.issuing import Issuing
+from edge_agent.services.premises import Premises
+from edge_agent.services.redeeming import Redeeming
+from edge_agent.services.tending import Tending
+from edge_agent.services.ticketing import Ticketing
+from edge_agent.services.visit_keys import VisitKeys
+from engagement.estate.bundle import Bundle
+
+_LOG = logging.getLogger(__name__)
+
+LEDGER_FILE = "ledger.db"
+AGENT_KEYS_FILE = "agent-keys.json"
+VISIT_KEYS_FILE = "visit-keys.json"
+# Open requests may finish this long after the stop; systemd and `beckon up` allow 20 s in all.
+_REQUESTS_S_MAX = 3.0
+# Phones that knock in the same instant wait in the kernel, not at our door.
+_BACKLOG = 4096
+
+
+@dataclass(frozen=True)
+class _Services:
+    premises: Premises
+    hosting: Hosting
+    issuing: Issuing
+    redeeming: Redeeming
+    cashiers: Cashiers
+    ticketing: Ticketing
+    hearing: Hearing
+    tending: Tending
+    board: Board
+
+
+async def run_agent(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Errors: BundleRefused, CertificateRefused, RadioRefused, LedgerRefused for what the caller should mend; OSError
+    when a port is taken; StoreFailed when the disk fails.
+    """
+    stop = _stop_on_signals()
+    bundle = read_bundle(settings.bundle)
+    tls = load_server_tls(settings.tls_certificate, settings.tls_key)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    clock, entropy = SystemClock(), SystemEntropy()
+    radio = await choose_radio(settings, bundle.own_agent, clock)
+    options = StoreOptions(commit_batch_max=settings.commit_batch_max)
+    opening = open_sqlite_store(settings.home / LEDGER_FILE, clock=clock, entropy=entropy, options=options)
+    async with opening as store, asyncio.TaskGroup() as group:
+        clock.raise_floor(store.newest_ms)
+        group.create_task(store.run(), name="store")
+        systemd = Systemd()
+        services = _build_services(settings, bundle, tls, clock, entropy, store, radio, systemd)
+        try:
+            async with (
+                _serving(settings, tls, services, bundle),
+                _running(group, settings, bundle, entropy, services),
+            ):
+                _LOG.info("serving", extra={"branch": bundle.branch.code, "radio": radio.name})
+                systemd.ready(f"serving {bundle.branch.code}, radio {radio.name}")
+                await stop.wait()
+                systemd.stopping()
+        finally:
+            await store.close()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Also where the parent had the signals ignored, as shells do for background jobs."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _build_services(
+    settings: Settings,
+    bundle: Bundle,
+    tls: ServerTls,
+    clock: Clock,
+    entropy: Entropy,
+    store: SqliteStore,
+    radio: Radio,
+    systemd: Systemd,
+) -> _Services:
+    agent_keys: AgentKeys = load_keys(settings.home / AGENT_KEYS_FILE, entropy)
+    visit_keys = VisitKeys(clock, entropy, VisitKeyFile(settings.home / VISIT_KEYS_FILE))
+    premises = Premises(
+        bundle=bundle,
+        clock=clock,
+        entropy=entropy,
+        store=store,
+        mint=agent_keys.mint(agent_number=bundle.agent_number, lease_number=store.lease_number),
+        zone=bundle.branch.zone_info,
+    )
+    issuing = Issuing(premises)
+    board = Board(bundle.branch.beacons, clock)
+    hearing = Hearing(premises, issuing, radio, board)
+    return _Services(
+        premises=premises,
+        hosting=Hosting(premises, issuing, NeighbourTable(), visit_keys),
+        issuing=issuing,
+        redeeming=Redeeming(premises, agent_keys.verify),
+        cashiers=Cashiers(
+            tills=bundle.tills, cashiers=bundle.cashiers, clock=clock, entropy=entropy, pin_hash=pin_scrypt
+        ),
+        ticketing=Ticketing(premises, visit_keys),
+        hearing=hearing,
+        tending=Tending(
+            premises,
+            keys=visit_keys,
+            radio=radio,
+            hearing=hearing,
+            uplink=NoUplink(),
+            life=systemd,
+            certificate_ends_ms=tls.ends_ms,
+            versions=(version("beckon"), f"SQLite {store.sqlite_version}"),
+        ),
+        board=board,
+    )
+
+
+@asynccontextmanager
+async def _running(
+    group: asyncio.TaskGroup, settings: Settings, bundle: Bundle, entropy: Entropy, services: _Services
+) -> AsyncIterator[None]:
+    """The services that work by themselves; one that fails takes the agent down, for systemd to start it anew."""
+    jobs: dict[str, Coroutine[Any, Any, None]] = {
+        "radio": services.hearing.listen(),
+        "presence": services.hearing.attend(),
+        "tending": services.tending.run(),
+    }
+    if settings.announce:
+        lan = ZeroconfLan(
+            address=settings.staff_address,
+            port=settings.staff_https_port,
+            branch=bundle.branch.code,
+            agent=bundle.agent,
+        )
+        jobs["lan"] = keep_announcing(lan, entropy)
+    tasks = [group.create_task(job, name=name) for name, job in jobs.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+@asynccontextmanager
+async def _serving(
+    settings: Settings, tls: ServerTls, services: _Services, bundle: Bundle
+) -> AsyncIterator[None]:
+    """Both guest listeners and the staff listener, until the block ends."""
+    guest = build_guest_apps(
+        premises=services.premises,
+        hosting=services.hosting,
+        issuing=services.issuing,
+        ticketing=services.ticketing,
+        base_url=settings.guest_base_url,
+    )
+    staff = build_staff_app(
+        bundle=bundle,
+        redeeming=services.redeeming,
+        cashiers=services.cashiers,
+        board=services.board,
+        health=services.tending,
+    )
+    async with AsyncExitStack() as stack:
+        for app, address, port, context in (
+            (guest.http, settings.guest_address, settings.guest_http_port, None),
+            (guest.https, settings.guest_address, settings.guest_https_port, tls.context),
+            (staff, settings.staff_address, settings.staff_https_port, tls.context),
+        ):
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=_REQUESTS_S_MAX)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, address, port, ssl_context=context, backlog=_BACKLOG).start()
+        yield
