@@ -23,12 +23,18 @@ RequestId = NewType("RequestId", str)
 RedemptionId = NewType("RedemptionId", str)
 LocalDay = NewType("LocalDay", str)
 
-# Names typed by people in files: short, printable, no surrounding space, so that messages can quote them.
-Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+# Constraints of names: ``Annotated[ZoneName, LABEL]`` keeps the kind of name apart and checks its letters.
+# Names typed by people in files: short, printable, no surrounding space, so that messages can quote them; no bar,
+# which separates the parts of record keys.
+LABEL = StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^|\x00-\x1f\x7f]*$")
 # Names that appear in URLs and record keys.
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+SLUG = StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
 # Names chosen by a foreign till: any printable ASCII, bounded so that a key stays small.
-ForeignId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]
+FOREIGN_ID = StringConstraints(pattern=r"^[!-~]{1,64}$")
+
+Label = Annotated[str, LABEL]
+Slug = Annotated[str, SLUG]
+ForeignId = Annotated[str, FOREIGN_ID]
 
 
 def visitor_subject(visitor: VisitorId) -> SubjectId:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from engagement.ids import CampaignId, Label, Slug, ZoneName
+from engagement.ids import LABEL, SLUG, CampaignId, Label, Slug, ZoneName
 from engagement.money import BasisPoints, Currency, Minor
 from engagement.values import Value
 
@@ -39,7 +39,7 @@ class Trigger(Value):
     """What starts an issue: joining the Wi-Fi, a shake, or a member's tag dwelling ``dwell_s`` seconds."""
 
     on: Literal["welcome", "shake", "welcome_back"]
-    zone: ZoneName | None = None
+    zone: Annotated[ZoneName, LABEL] | None = None
     dwell_s: Annotated[float, Field(ge=0, le=3600)] = 0
 
 
@@ -129,7 +129,7 @@ class Campaign(Value):
     """One campaign file. ``version`` is the file's format; ``edition`` counts changes of the terms."""
 
     version: Literal[1]
-    id: Annotated[CampaignId, Slug]
+    id: Annotated[CampaignId, SLUG]
     number: Annotated[int, Field(ge=1, le=CAMPAIGN_NUMBER_MAX)]
     edition: Annotated[int, Field(ge=1, le=EDITION_MAX)] = 1
     name: Label

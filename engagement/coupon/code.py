@@ -1,7 +1,7 @@
 """What a till was given, read as one of our two forms of code.
 
-Scanners that act as keyboards add line ends, trim spaces and change the case; people type short codes with
-spaces and hyphens. All of that is undone here, once.
+Scanners that act as keyboards add line ends and spaces and change the case; people type short codes with spaces
+and hyphens. All of that is undone here, once.
 """
 
 import re
@@ -22,8 +22,6 @@ from engagement.refusal.refusal import Refusal
 
 # Longer input is no code of ours; it is cut off before any work is done on it.
 CODE_CHARS_MAX = 512
-# A base45 text may end in spaces, which scanners and forms trim; more than this many can never be missing.
-_SPACES_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +37,11 @@ def read_code(text: str) -> SignedCode | ShortCode | Refusal:
     """Identify a scanned or typed code; a refusal (not_ours or damaged) when it is neither form of ours."""
     if len(text) > CODE_CHARS_MAX:
         return Refusal(Reason.NOT_OURS)
-    candidate = text.strip("\r\n\t").lstrip(" ").upper()
-    if candidate.startswith(PREFIX):
-        return _read_signed(candidate)
+    # No token ends in a space (the third of three base45 characters never is one), so none of the code is lost here.
+    candidate = text.strip()
+    # upper() would turn some other letters into ASCII ones.
+    if candidate.isascii() and candidate.upper().startswith(PREFIX):
+        return _read_signed(candidate.upper())
     digits = re.sub(r"[\s\-]", "", candidate)
     if not digits.isascii() or not digits.isdigit():
         return Refusal(Reason.NOT_OURS)
@@ -52,12 +52,10 @@ def read_code(text: str) -> SignedCode | ShortCode | Refusal:
 
 
 def _read_signed(candidate: str) -> SignedCode | Refusal:
-    missing = TEXT_CHARS - len(candidate)
-    if not -_SPACES_MAX <= missing <= _SPACES_MAX:
+    if len(candidate) != TEXT_CHARS:
         return Refusal(Reason.DAMAGED)
-    padded = candidate.rstrip(" ").ljust(TEXT_CHARS)
     try:
-        token = base45.decode(padded[len(PREFIX) :])
+        token = base45.decode(candidate[len(PREFIX) :])
         body = unpack_body(token[:BODY_BYTES])
     except (ValueError, MalformedToken):
         return Refusal(Reason.DAMAGED)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from engagement.ids import BeaconName, Label, MemberId, ZoneName
+from engagement.ids import LABEL, BeaconName, MemberId, ZoneName
 from engagement.values import Value
 
 U16 = Annotated[int, Field(ge=0, le=0xFFFF)]
@@ -46,10 +46,10 @@ class EidIdentity(Value):
 class Beacon(Value):
     """``zone`` beacons hang; ``tag`` beacons are carried, by a member where ``member`` says so."""
 
-    name: Annotated[BeaconName, Label]
+    name: Annotated[BeaconName, LABEL]
     role: Literal["zone", "tag"]
-    zone: Annotated[ZoneName, Label] | None = None
-    member: Annotated[MemberId, Label] | None = None
+    zone: Annotated[ZoneName, LABEL] | None = None
+    member: Annotated[MemberId, LABEL] | None = None
     ibeacon: IBeaconIdentity | None = None
     eddystone_uid: EddystoneUidIdentity | None = None
     altbeacon: AltBeaconIdentity | None = None

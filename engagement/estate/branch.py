@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from engagement.campaign.model import LANGUAGES
 from engagement.estate.beacon import Beacon
-from engagement.ids import AgentName, BranchCode, Label, TillName, ZoneName
+from engagement.ids import LABEL, AgentName, BranchCode, Label, TillName, ZoneName
 from engagement.money import Currency
-from engagement.values import Value
+from engagement.values import Value, at_least_one
 
 # The short code has five digits for the agent.
 AGENT_NUMBER_MAX = 99_999
@@ -35,14 +35,14 @@ def _named(value: object) -> object:
 
 
 class Zone(Value):
-    name: Annotated[ZoneName, Label]
+    name: Annotated[ZoneName, LABEL]
 
 
 class Receiver(Value):
     """A Bluetooth adapter of an agent: its name (``hci0``), the zone it stands in, its place in metres."""
 
     adapter: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,32}$")]
-    zone: Annotated[ZoneName, Label]
+    zone: Annotated[ZoneName, LABEL]
     x_m: float = 0.0
     y_m: float = 0.0
 
@@ -50,13 +50,13 @@ class Receiver(Value):
 class Agent(Value):
     """A store's mini-PC. ``number`` stands in every code it issues; HQ gives one where the file does not."""
 
-    name: Annotated[AgentName, Label]
+    name: Annotated[AgentName, LABEL]
     number: Annotated[int, Field(ge=1, le=AGENT_NUMBER_MAX)] | None = None
     receivers: Annotated[tuple[Receiver, ...], Field(max_length=32)] = ()
 
 
 class Till(Value):
-    name: Annotated[TillName, Label]
+    name: Annotated[TillName, LABEL]
 
 
 class Branch(Value):
@@ -66,7 +66,9 @@ class Branch(Value):
     code: Annotated[BranchCode, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,23}$")]
     time_zone: Annotated[str, AfterValidator(_known_zone)]
     languages: Annotated[
-        tuple[Annotated[str, AfterValidator(_known_language)], ...], Field(min_length=1, max_length=8)
+        tuple[Annotated[str, AfterValidator(_known_language)], ...],
+        Field(max_length=8),
+        AfterValidator(at_least_one),
     ]
     currency: Currency
     zones: tuple[Annotated[Zone, BeforeValidator(_named)], ...] = ()

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from engagement.campaign.model import Campaign
 from engagement.estate.branch import AGENT_NUMBER_MAX, Agent, Branch
-from engagement.ids import AgentName, CashierName, Label, MemberId, TillName
+from engagement.ids import LABEL, AgentName, CashierName, MemberId, TillName
 from engagement.values import Value
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -15,14 +15,14 @@ Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class PairedTill(Value):
     """A till's own token, as its SHA-256: the agent can check it and cannot leak it."""
 
-    name: Annotated[TillName, Label]
+    name: Annotated[TillName, LABEL]
     token_sha256: Sha256Hex
 
 
 class Cashier(Value):
     """``pin_scrypt``: scrypt of the PIN with ``salt``, N=2**14, r=8, p=1, 32 bytes; both as hexadecimal."""
 
-    name: Annotated[CashierName, Label]
+    name: Annotated[CashierName, LABEL]
     salt: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     pin_scrypt: Sha256Hex
 
@@ -30,7 +30,7 @@ class Cashier(Value):
 class EnrolledMember(Value):
     """``code_sha256``: SHA-256 of the member code in its normal form (upper case, no separators)."""
 
-    id: Annotated[MemberId, Label]
+    id: Annotated[MemberId, LABEL]
     code_sha256: Sha256Hex
 
 
@@ -39,7 +39,7 @@ class Bundle(Value):
 
     version: Literal[1]
     sequence: Annotated[int, Field(ge=1)]
-    agent: Annotated[AgentName, Label]
+    agent: Annotated[AgentName, LABEL]
     agent_number: Annotated[int, Field(ge=1, le=AGENT_NUMBER_MAX)]
     branch: Branch
     campaigns: tuple[Campaign, ...] = ()

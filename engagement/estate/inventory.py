@@ -3,17 +3,17 @@
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from engagement.estate.branch import Branch
-from engagement.ids import Label, MemberId
-from engagement.values import Value
+from engagement.ids import LABEL, Label, MemberId
+from engagement.values import Value, at_least_one
 
 
 class Member(Value):
     """A member of the chain; ``name`` is what the staff page may show."""
 
-    id: Annotated[MemberId, Label]
+    id: Annotated[MemberId, LABEL]
     name: Label | None = None
 
 
@@ -21,7 +21,7 @@ class Inventory(Value):
     """``version`` is the file's format. Branch codes and member ids are unique in the chain."""
 
     version: Literal[1]
-    branches: Annotated[tuple[Branch, ...], Field(min_length=1)]
+    branches: Annotated[tuple[Branch, ...], AfterValidator(at_least_one)]
     members: tuple[Member, ...] = ()
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from engagement.ids import Label, ZoneName
+from engagement.ids import LABEL, ZoneName
 from engagement.values import Value
 
 # A store is surveyed in metres, not centimetres; this bounds the work of a step.
@@ -20,7 +20,7 @@ class SpotReading(Value):
 
 
 class Spot(Value):
-    zone: Annotated[ZoneName, Label]
+    zone: Annotated[ZoneName, LABEL]
     x_m: Annotated[float, Field(allow_inf_nan=False)]
     y_m: Annotated[float, Field(allow_inf_nan=False)]
     readings: dict[str, SpotReading]
