@@ -11,6 +11,7 @@ from engagement.advertisement.packet import Advertisement
 from engagement.clock.moment import Moment
 from engagement.journal.entry import Entry
 from engagement.journal.event import Lane
+from engagement.journal.tip import Epoch
 from engagement.ledger.record import Key, Record, Rows, Rule
 
 T = TypeVar("T")
@@ -69,6 +70,10 @@ class Store(Protocol):
 
     def backlog(self) -> Mapping[Lane, int]:
         """Entries of each lane that HQ has not confirmed."""
+
+    @property
+    def epoch(self) -> Epoch:
+        """Drawn when the file was created; with lane and seq it names one journal entry for ever."""
 
     @property
     def lease_number(self) -> int:

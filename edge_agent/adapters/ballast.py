@@ -15,7 +15,7 @@ _MIB = 1024 * 1024
 class SpaceLimits:
     """When the disk counts as full, in bytes; the gap between the two marks keeps it from flapping."""
 
-    # The write-ahead log once over (4 MiB), and some 10,000 redemptions of about 1 kB with their index pages.
+    # The write-ahead log between two checkpoints (8 MiB at worst), and some 5,000 redemptions of about 1.5 kB.
     ballast_bytes: int = 16 * _MIB
     # The log, its checkpoint, and a log file or an update that grows beside us between two looks.
     full_below_bytes: int = 32 * _MIB

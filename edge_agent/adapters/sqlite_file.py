@@ -147,11 +147,11 @@ def _checked(path: Path, clock: Clock) -> LedgerFacts:
         raise _Damaged("the file is empty")
     if has_lost_commits(_beside(path, "-wal")):
         raise _Damaged("synced commits in its log cannot be read")
-    path.chmod(0o600)
     try:
         with closing(_connect(path)) as connection:
             _check_pages(connection)
             _migrate(connection, path, clock)
+            path.chmod(0o600)
             return _read_facts(connection)
     except (sqlite3.Error, ValueError, TypeError) as error:
         # The low byte is the kind of error; the rest says where in SQLite.

@@ -24,13 +24,13 @@ from tests.fakes.ledger import (
     played,
     put,
 )
-from tests.fakes.store_places import MemoryPlace, SqlitePlace, StorePlace
+from tests.fakes.store_places import MemoryPlace, RunStore, SqlitePlace, StorePlace, running
 
 HITS = Key(Counter, "hits")
 
 
 @pytest.fixture(params=["memory", "memory one by one", "sqlite", "sqlite one by one", "sqlite without cache"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace[RunStore]:
     if request.param == "memory":
         return MemoryPlace()
     if request.param == "memory one by one":
@@ -44,8 +44,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
 
 
 @pytest.fixture
-async def store(place: StorePlace) -> AsyncIterator[Store]:
-    async with place.open() as opened:
+async def store(place: StorePlace[RunStore]) -> AsyncIterator[Store]:
+    async with running(place) as opened:
         yield opened
 
 
@@ -186,22 +186,22 @@ async def test_entries_come_in_pages_and_give_back_the_events(store: Store) -> N
     assert [entry.event for page in pages for entry in page] == events
 
 
-async def test_stamps_rise_strictly_although_the_clock_jumps_back(place: StorePlace) -> None:
-    async with place.open() as store:
+async def test_stamps_rise_strictly_although_the_clock_jumps_back(place: StorePlace[RunStore]) -> None:
+    async with running(place) as store:
         await store.decide([], journal(played(1, wall_ms=5_000), health_changed(wall_ms=1_000)))
         await store.decide([], journal(played(2, wall_ms=4_000)))
-    async with place.open() as store:
+    async with running(place) as store:
         await store.decide([], journal(health_changed(wall_ms=3_000)))
         entries = [entry for lane in Lane for entry in await store.entries(lane, after_seq=0, limit=9)]
     stamps = sorted(entry.stamp for entry in entries)
     assert stamps == [(5_000, 0), (5_000, 1), (5_000, 2), (5_000, 3)]
 
 
-async def test_reopening_keeps_rows_journal_and_identity(place: StorePlace) -> None:
-    async with place.open() as store:
+async def test_reopening_keeps_rows_journal_and_identity(place: StorePlace[RunStore]) -> None:
+    async with running(place) as store:
         lease_number = store.lease_number
         await store.decide([HITS], add(HITS, 41, events=(linked("v1"),)))
-    async with place.open() as store:
+    async with running(place) as store:
         assert store.lease_number == lease_number
         assert 1 <= lease_number < 2**24
         assert store.set_aside is None
@@ -239,8 +239,32 @@ async def test_a_caller_cancelled_during_the_commit_breaks_nobody(store: Store) 
     assert other.result() == 1
 
 
-async def test_a_closed_store_takes_nothing(place: StorePlace) -> None:
-    async with place.open() as store:
+async def test_a_writer_that_is_cancelled_finishes_its_group_and_takes_no_more(
+    place: StorePlace[RunStore],
+) -> None:
+    ruled = asyncio.Event()
+
+    def count_and_tell(rows: Rows) -> Ruling[int]:
+        ruled.set()
+        return add(HITS)(rows)
+
+    async with place.idle() as store:
+        writer = asyncio.create_task(store.run())
+        caller = asyncio.create_task(store.decide([HITS], count_and_tell))
+        await ruled.wait()
+        writer.cancel()
+        late = asyncio.create_task(store.decide([HITS], add(HITS)))
+        with pytest.raises(asyncio.CancelledError):
+            await writer
+        assert await caller == 1
+        with pytest.raises(StoreClosed):
+            await late
+    async with running(place) as store:
+        assert await store.decide([HITS], add(HITS, 0)) == 1
+
+
+async def test_a_closed_store_takes_nothing(place: StorePlace[RunStore]) -> None:
+    async with running(place) as store:
         await store.decide([HITS], add(HITS))
     with pytest.raises(StoreClosed):
         await store.decide([HITS], add(HITS), essential=True)
@@ -252,13 +276,13 @@ async def test_a_closed_store_takes_nothing(place: StorePlace) -> None:
         await store.entries(Lane.MONEY, after_seq=0, limit=1)
 
 
-async def test_closing_answers_everybody_and_keeps_what_it_acknowledged(place: StorePlace) -> None:
-    async with asyncio.TaskGroup() as tasks, place.open() as store:
+async def test_closing_answers_everybody_and_keeps_what_it_acknowledged(place: StorePlace[RunStore]) -> None:
+    async with asyncio.TaskGroup() as tasks, running(place) as store:
         callers = [tasks.create_task(_count_or_none(store)) for _ in range(6_000)]
         await callers[0]
     acknowledged = [count for caller in callers if (count := caller.result()) is not None]
     assert 0 < len(acknowledged) < len(callers)
-    async with place.open() as store:
+    async with running(place) as store:
         assert await store.decide([HITS], add(HITS, 0)) == max(acknowledged)
 
 
