@@ -149,8 +149,8 @@ async def _run(store: Store) -> None:
         ca_file=store.home.ca_file,
     )
     say(f"Starting {AGENT} ...")
-    keeping = asyncio.ensure_future(Supervisor(agent, store).keep_running())
-    watching = asyncio.ensure_future(_until_stopped(told_to_stop, MakeParent()))
+    keeping = asyncio.create_task(Supervisor(agent, store).keep_running())
+    watching = asyncio.create_task(_until_stopped(told_to_stop, MakeParent()))
     await asyncio.wait({keeping, watching}, return_when=asyncio.FIRST_COMPLETED)
     if watching.done():
         say("Stopping ...")

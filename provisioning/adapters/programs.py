@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,7 +51,7 @@ class ChildProcess(Process):
             self._child.send_signal(number)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChildProgram(Program):
     """``module`` is run by this interpreter; ``arguments`` are visible to all users and hold no secret."""
 
@@ -61,6 +61,7 @@ class ChildProgram(Program):
     log: Path
     health_url: str
     ca_file: Path
+    _life_begins_at_byte: int = field(default=0, init=False)
 
     @property
     @override
@@ -71,6 +72,7 @@ class ChildProgram(Program):
     async def start(self) -> Process:
         argv = [sys.executable, "-m", self.module, *self.arguments]
         with self._open_log() as log:
+            self._life_begins_at_byte = log.tell()
             child = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *argv),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -87,7 +89,7 @@ class ChildProgram(Program):
     @override
     def last_words(self) -> str:
         with suppress(OSError), self.log.open("rb") as log:
-            log.seek(max(0, self.log.stat().st_size - _LAST_WORDS_BYTES))
+            log.seek(max(self._life_begins_at_byte, self.log.stat().st_size - _LAST_WORDS_BYTES))
             return log.read().decode(errors="replace").strip()
         return ""
 

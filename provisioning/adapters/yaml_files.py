@@ -10,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from engagement.campaign.model import Campaign
+from engagement.estate.complaint import complaints_of
 from engagement.estate.inventory import Inventory
 from engagement.values import Value
 from provisioning.faults import ConfigurationWrong
@@ -54,30 +55,29 @@ def _shared(what: str, keys: Sequence[str | int], origin: Sequence[Path]) -> lis
 def _read(path: Path, model: type[V]) -> V:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise ConfigurationWrong(f"{path}: cannot be read: {unreadable}") from unreadable
+    except OSError as failed:
+        raise ConfigurationWrong(f"{path}: cannot be read: {failed.strerror}") from failed
+    except UnicodeDecodeError as failed:
+        raise ConfigurationWrong(f"{path}: is no UTF-8 text, at byte {failed.start}") from failed
     try:
         yaml = YAML(typ="safe", pure=True)
         content, tree = yaml.load(text), yaml.compose(text)
     except MarkedYAMLError as broken:
         line = broken.problem_mark.line + 1 if broken.problem_mark else 1
         raise ConfigurationWrong(f"{path}:{line}: is no YAML: {broken.problem}") from broken
-    except YAMLError as broken:
-        raise ConfigurationWrong(f"{path}:1: is no YAML: {broken}") from broken
+    except (YAMLError, RecursionError) as broken:
+        raise ConfigurationWrong(f"{path}: is no YAML: {broken}") from broken
     try:
         return model.model_validate(content)
     except ValidationError as wrong:
-        raise ConfigurationWrong(
-            *(
-                f"{path}:{_line(tree, error['loc'])}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}"
-                for error in wrong.errors()
-            )
-        ) from wrong
+        complaints = complaints_of(wrong, lambda steps: _line(tree, steps))
+        raise ConfigurationWrong(*(complaint.told(str(path)) for complaint in complaints)) from wrong
 
 
-def _line(tree: Node | None, loc: tuple[int | str, ...]) -> int:
+def _line(tree: Node | None, steps: tuple[int | str, ...]) -> int:
+    """Where the deepest of these steps that the file has begins."""
     node, line = tree, 1
-    for step in loc:
+    for step in steps:
         if isinstance(node, MappingNode):
             found = next((pair for pair in node.value if pair[0].value == step), None)
             if found is None:

@@ -73,34 +73,34 @@ class Supervisor:
         """
         loop, patience = asyncio.get_running_loop(), self._patience
         started_mono_s, said, answered = loop.time(), False, False
-        ending = asyncio.ensure_future(process.wait())
-        try:
-            while not ending.done():
-                health = await self._program.health()
-                if health is not None and health.serves:
-                    return health
-                answered = answered or health is not None
-                waited_s = loop.time() - started_mono_s
-                if health is not None and not said and waited_s > patience.stale_s:
+        while not await self._ends_within(process, patience.poll_s):
+            health = await self._program.health()
+            if health is not None and health.serves:
+                return health
+            answered = answered or health is not None
+            waited_s = loop.time() - started_mono_s
+            if waited_s > patience.stale_s:
+                self._watcher.gone(self._program.name)
+                if health is not None and not said:
                     said = True
                     self._watcher.say(f"{self._program.name} is failing: {'; '.join(health.complaints)}")
-                if waited_s > patience.stale_s:
-                    self._watcher.gone(self._program.name)
-                if waited_s > patience.answer_s and not answered:
-                    self._watcher.say(f"{self._program.name} gave no answer for {patience.answer_s:g} s")
-                    return None
-                await asyncio.wait({ending}, timeout=patience.poll_s)
-            return None
-        finally:
-            ending.cancel()
+            if waited_s > patience.answer_s and not answered:
+                self._watcher.say(f"{self._program.name} gave no answer for {patience.answer_s:g} s")
+                return None
+        return None
+
+    async def _ends_within(self, process: Process, limit_s: float) -> bool:
+        try:
+            async with asyncio.timeout(limit_s):
+                await process.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _stop(self, process: Process) -> None:
         """Does nothing to a process that has ended."""
         process.ask_to_stop()
-        try:
-            async with asyncio.timeout(self._patience.stop_s):
-                await process.wait()
-        except TimeoutError:
+        if not await self._ends_within(process, self._patience.stop_s):
             self._watcher.say(
                 f"{self._program.name} did not stop in {self._patience.stop_s:g} s and is killed"
             )
