@@ -69,8 +69,14 @@ class Offer(Value):
         """The most that one coupon can cost."""
         return self.value_minor if self.kind == "cash" else self.cap_minor
 
+    @property
+    def basket_minor_min(self) -> int:
+        """The least basket it works on: its minimum spend, and enough for at least one minor unit to come off."""
+        least_minor = 1 if self.kind == "cash" else -(-10_000 // self.off_bps)
+        return max(self.min_spend_minor, least_minor)
+
     def discount_minor(self, basket_minor: int) -> int:
-        """What comes off a basket, never more than the basket; the caller has checked min_spend_minor."""
+        """What comes off a basket, never more than the basket; the caller has checked basket_minor_min."""
         if self.kind == "cash":
             return min(self.value_minor, basket_minor)
         return min(basket_minor * self.off_bps // 10_000, self.cap_minor)

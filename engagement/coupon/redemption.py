@@ -27,7 +27,7 @@ class Circumstances:
 
 
 def decide_redemption(coupon: CouponRecord, at: Circumstances) -> int | Refusal:
-    """The discount in minor units, or the first reason against it. First what no till can cure, then what it can."""
+    """The discount in minor units, at least 1, or the first reason against it. First what no till can cure."""
     stands = standing(coupon, at.now)
     if stands is Standing.VOIDED:
         return Refusal(Reason.VOIDED)
@@ -51,12 +51,12 @@ def decide_redemption(coupon: CouponRecord, at: Circumstances) -> int | Refusal:
         )
     if at.redeemed_by_subject >= coupon.redeem_limit:
         return Refusal(Reason.LIMIT_REACHED)
-    if at.basket_minor < offer.min_spend_minor:
+    if at.basket_minor < offer.basket_minor_min:
         return Refusal(
             Reason.BELOW_MIN_SPEND,
             amounts_minor={
-                "min_spend": offer.min_spend_minor,
-                "short_by": offer.min_spend_minor - at.basket_minor,
+                "min_spend": offer.basket_minor_min,
+                "short_by": offer.basket_minor_min - at.basket_minor,
             },
             currency=offer.currency,
         )
@@ -64,4 +64,7 @@ def decide_redemption(coupon: CouponRecord, at: Circumstances) -> int | Refusal:
     if refusal is not None:
         return refusal
     left_minor = at.basket_minor - sum(applied.discount_minor for applied in at.applied)
-    return min(offer.discount_minor(at.basket_minor), max(left_minor, 0))
+    if left_minor <= 0:
+        # The others have paid for everything: this coupon would be used up for nothing.
+        return Refusal(Reason.NOT_WITH_OTHERS)
+    return min(offer.discount_minor(at.basket_minor), left_minor)

@@ -38,8 +38,9 @@ def quote(
     currency: str,
     already_applied: tuple[Applied, ...] = (),
 ) -> list[QuoteLine]:
-    """Judge the coupons together, by priority (higher first), then by worth (higher first), then as given.
+    """Judge the coupons together, by priority (higher first), then by worth (higher first), then by what ends first.
 
+    In what order they were given makes no difference.
     Shape: one line per candidate, in the order in which they are applied; a coupon given twice is refused the
     second time.
     """
@@ -72,8 +73,9 @@ def quote(
     return lines
 
 
-def _precedence(coupon: CouponRecord, basket_minor: int) -> tuple[int, int]:
-    return (-coupon.stacking.priority, -coupon.offer.discount_minor(basket_minor))
+def _precedence(coupon: CouponRecord, basket_minor: int) -> tuple[int, int, int, int]:
+    worth_minor = coupon.offer.discount_minor(basket_minor)
+    return (-coupon.stacking.priority, -worth_minor, coupon.not_after_ms, coupon.serial)
 
 
 def _as_applied(coupon: CouponRecord, discount_minor: int) -> Applied:

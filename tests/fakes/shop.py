@@ -70,9 +70,12 @@ def verify(key_index: int, message: bytes, signature: bytes) -> bool:
     return True
 
 
-def moment(wall_ms: int = NOON_MS, *, error_ms: int = 0, boot: str = "boot-1") -> Moment:
-    """A reading of clocks; boottime runs along with the wall."""
-    return Moment(wall_ms=wall_ms, error_ms=error_ms, boot_id=boot, boottime_ms=wall_ms - NOON_MS + DAY_MS)
+def moment(
+    wall_ms: int = NOON_MS, *, error_ms: int = 0, boot: str = "boot-1", ran_ms: int | None = None
+) -> Moment:
+    """A reading of clocks. ``ran_ms``: what has passed of this boot since noon; else boottime runs with the wall."""
+    since_noon_ms = wall_ms - NOON_MS if ran_ms is None else ran_ms
+    return Moment(wall_ms=wall_ms, error_ms=error_ms, boot_id=boot, boottime_ms=since_noon_ms + 100 * DAY_MS)
 
 
 def day_of(now: Moment) -> LocalDay:
