@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
@@ -165,7 +166,8 @@ async def _running(
         "presence": services.hearing.attend(),
         "tending": services.tending.run(),
     }
-    if settings.announce:
+    # On loopback there is nobody to be found by.
+    if settings.announce and not ip_address(settings.staff_address).is_loopback:
         lan = ZeroconfLan(
             address=settings.staff_address,
             port=settings.staff_https_port,
