@@ -77,7 +77,7 @@ class BySurvey:
         if adapter in self._survey.receivers:
             self._heard.append((adapter, rssi_dbm))
 
-    def step(self, now_s: float, signals: Mapping[str, Signal]) -> Guess:
+    def step(self, signals: Mapping[str, Signal]) -> Guess:
         belief = self._walk()
         if self._heard:
             belief = self._weigh(belief)

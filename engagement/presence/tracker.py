@@ -15,7 +15,7 @@ from engagement.estate.beacon import Beacon
 from engagement.ids import BeaconName, ZoneName
 from engagement.presence.change import Change, ChangeKind, Standing, UpkeepNeed
 from engagement.presence.fingerprints import Fingerprints
-from engagement.presence.signal import FRESH_S, Signal
+from engagement.presence.signal import Signal, fresh
 from engagement.presence.silence import Rhythm
 from engagement.presence.survey import BySurvey, Survey
 from engagement.presence.upkeep import SILENT_S, Battery
@@ -78,10 +78,9 @@ class _Track:
         self.whereabouts: Whereabouts | None = None
         self.is_silent = False
 
-    def level_dbm(self, now_s: float) -> float | None:
-        """The best smoothed signal; None when no receiver measured one of late."""
-        levels = [signal.level_dbm for signal in self.signals.values() if now_s - signal.heard_s <= FRESH_S]
-        return max(levels, default=None)
+    def level_dbm(self) -> float | None:
+        """The best smoothed signal; None when no receiver measured one."""
+        return max((signal.level_dbm for _, signal in fresh(self.signals.items())), default=None)
 
 
 class PresenceTracker:
@@ -145,9 +144,8 @@ class PresenceTracker:
 
     def present(self) -> dict[BeaconName, Standing]:
         """The beacons that are here as of the time reached."""
-        now_s = self._now_s or 0.0
         return {
-            track.name: Standing(*track.guess, track.level_dbm(now_s))
+            track.name: Standing(*track.guess, track.level_dbm())
             for track in self._tracks.values()
             if track.entered_s is not None
         }
@@ -232,7 +230,7 @@ class PresenceTracker:
         if t_s - track.heard_s >= track.rhythm.leave_s:
             self._leave(track, t_s)
             return
-        level_dbm = track.level_dbm(t_s)
+        level_dbm = track.level_dbm()
         is_faded = level_dbm is not None and level_dbm < LEAVE_DBM
         track.faded = track.faded + 1 if is_faded else 0
         if track.faded >= _FADED_STEPS:
@@ -240,7 +238,7 @@ class PresenceTracker:
             return
         if track.whereabouts is not None:
             was = track.guess.zone
-            track.guess = track.whereabouts.step(t_s, track.signals)
+            track.guess = track.whereabouts.step(track.signals)
             if track.guess.zone != was:
                 self._say(t_s, ChangeKind.ZONE, track)
         self._plan(t_s + _STEP_S, track, "step")

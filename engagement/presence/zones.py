@@ -9,7 +9,7 @@ from math import exp
 from typing import NamedTuple, Protocol
 
 from engagement.ids import ZoneName
-from engagement.presence.signal import FRESH_S, Signal
+from engagement.presence.signal import Signal, fresh
 
 Shares = Mapping[ZoneName, float]
 
@@ -30,7 +30,7 @@ class Whereabouts(Protocol):
     def hear(self, adapter: str, rssi_dbm: int) -> None:
         """Note a reading."""
 
-    def step(self, now_s: float, signals: Mapping[str, Signal]) -> Guess:
+    def step(self, signals: Mapping[str, Signal]) -> Guess:
         """The zone as of now; called once a step."""
 
 
@@ -67,18 +67,17 @@ class ByReceiver:
     def hear(self, adapter: str, rssi_dbm: int) -> None:
         """Nothing to note: the smoothed signals say it all."""
 
-    def step(self, now_s: float, signals: Mapping[str, Signal]) -> Guess:
+    def step(self, signals: Mapping[str, Signal]) -> Guess:
         weights = dict.fromkeys(self._all, exp(_FLOOR_DBM / _SCALE_DB))
-        heard = [
-            (self._zones[adapter], signal.level_dbm)
-            for adapter, signal in signals.items()
-            if adapter in self._zones and now_s - signal.heard_s <= FRESH_S
+        known = [
+            (self._zones[adapter], signal) for adapter, signal in signals.items() if adapter in self._zones
         ]
+        heard = fresh(known)
         if not heard:
             self._zone = None
             return Guess(None, 1 / max(1, len(self._all)))
-        for zone, level_dbm in heard:
-            weights[zone] += exp(level_dbm / _SCALE_DB)
+        for zone, signal in heard:
+            weights[zone] += exp(signal.level_dbm / _SCALE_DB)
         whole = sum(weights.values())
         shares = {zone: weight / whole for zone, weight in weights.items()}
         guess = settle(

@@ -42,7 +42,7 @@ def test_the_survey_follows_a_walker() -> None:
         for _ in range(3):
             tag.hear("hci0", -50 - 3 * x_m)
             tag.hear("hci1", -80 + 3 * x_m)
-        guesses.append(tag.step(float(step), {}))
+        guesses.append(tag.step({}))
     zones = [guess.zone for guess in guesses]
     assert zones[3] == DOOR
     assert zones[-1] == SHELF
@@ -54,17 +54,17 @@ def test_without_readings_the_survey_grows_unsure() -> None:
     tag = BySurvey(Survey(corridor()))
     for _ in range(5):
         tag.hear("hci0", -50)
-        tag.step(0, {})
-    sure = tag.step(0, {}).confidence
+        tag.step({})
+    sure = tag.step({}).confidence
     for _ in range(60):
-        tag.step(0, {})
-    assert tag.step(0, {}).confidence < sure
+        tag.step({})
+    assert tag.step({}).confidence < sure
 
 
 def test_a_receiver_that_was_not_surveyed_changes_nothing() -> None:
     one, other = BySurvey(Survey(corridor())), BySurvey(Survey(corridor()))
     one.hear("hci9", -40)
-    assert one.step(0, {}) == other.step(0, {})
+    assert one.step({}) == other.step({})
 
 
 def test_a_jump_to_the_far_end_is_believed_in_time() -> None:
@@ -73,7 +73,7 @@ def test_a_jump_to_the_far_end_is_believed_in_time() -> None:
     for rssi_dbm in [-50] * 10 + [-77] * 10:
         tag.hear("hci0", rssi_dbm)
         tag.hear("hci1", -130 - rssi_dbm)
-        zones.append(tag.step(0, {}).zone)
+        zones.append(tag.step({}).zone)
     assert (zones[9], zones[-1]) == (DOOR, SHELF)
 
 
