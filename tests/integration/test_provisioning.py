@@ -1,0 +1,342 @@
+"""The commands on files, and what a home is given: real files, real certificates, real TLS."""
+
+import json
+import ssl
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import scrypt, sha256
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import pytest
+
+from engagement.campaign.model import Campaign
+from engagement.estate.bundle import Bundle
+from engagement.estate.inventory import Inventory
+from engagement.visitor.visitor import normal_member_code
+from provisioning.adapters.certificates import ensure_certificates
+from provisioning.adapters.home import Home
+from provisioning.adapters.home_files import make_private_folder, write_private
+from provisioning.adapters.yaml_files import read_campaigns, read_inventory
+from provisioning.faults import ConfigurationWrong, WorkFailed
+from provisioning.services.seeding import HomeSecrets, complete_secrets, make_bundle, member_ids
+
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+PORTAL = "harbour.beckon.internal"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Iterator[Path]:
+    with as_file(files("provisioning.shipped")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def inventory(shipped: Path) -> Inventory:
+    return read_inventory(shipped / "inventory.yaml")
+
+
+@pytest.fixture(scope="module")
+def campaigns(shipped: Path) -> list[Campaign]:
+    return read_campaigns(sorted((shipped / "campaigns").glob("*.yaml")))
+
+
+def beckon(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "provisioning", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+class TestShippedFiles:
+    def test_one_campaign_of_each_kind_runs_now_and_for_years(self, campaigns: list[Campaign]) -> None:
+        assert sorted(campaign.trigger.on for campaign in campaigns) == ["shake", "welcome", "welcome_back"]
+        for campaign in campaigns:
+            assert campaign.window.opens_at < NOW < campaign.window.ends_at - timedelta(days=5 * 365)
+
+    def test_the_welcome_coupon_is_usable_at_once_on_a_basket_of_100(self, campaigns: list[Campaign]) -> None:
+        welcome = next(campaign for campaign in campaigns if campaign.trigger.on == "welcome")
+        assert welcome.window.use_after_minutes == 0
+        assert welcome.offer.currency == "CNY"
+        assert welcome.offer.min_spend_minor <= 10_000
+        assert welcome.offer.discount_minor(10_000) == 2_000
+
+    def test_a_shake_wins_often_and_again_another_day(self, campaigns: list[Campaign]) -> None:
+        shake = next(campaign for campaign in campaigns if campaign.trigger.on == "shake")
+        assert shake.draw.win_bps >= 2_500
+        assert shake.limits.issue > shake.limits.issue_per_day
+
+    def test_10_000_addresses_an_hour_fit_for_half_a_day(self, campaigns: list[Campaign]) -> None:
+        for campaign in campaigns:
+            assert campaign.budget.units >= 100_000
+            assert campaign.budget.units_per_day is None
+
+    def test_all_coupons_have_serials(self, campaigns: list[Campaign]) -> None:
+        """A branch has a million serials; more coupons than that would be promised in vain."""
+        assert sum(campaign.budget.units for campaign in campaigns) <= 999_999
+
+    def test_the_branch_has_what_the_pages_and_the_radio_show(self, inventory: Inventory) -> None:
+        (branch,) = inventory.branches
+        roles = [beacon.role for beacon in branch.beacons]
+        assert roles.count("zone") >= 3
+        assert any(beacon.member for beacon in branch.beacons if beacon.altbeacon)
+        assert {receiver.adapter for receiver in branch.agents[0].receivers} == {"hci0", "hci1"}
+
+
+class TestCommands:
+    def test_shipped_campaigns_are_listed_with_their_files(self) -> None:
+        done = beckon("campaign", "list", "--shipped")
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        assert (done.returncode, sorted(row[1] for row in rows)) == (0, ["shake", "welcome", "welcome_back"])
+        assert beckon("campaign", "check", *(row[0] for row in rows)).returncode == 0
+
+    def test_the_shipped_inventory_is_right(self, shipped: Path) -> None:
+        done = beckon("check", shipped / "inventory.yaml")
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_every_mistake_of_every_campaign_is_told_at_once(self, shipped: Path, tmp_path: Path) -> None:
+        text = (shipped / "campaigns" / "shake.yaml").read_text(encoding="utf-8")
+        first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+        first.write_text(
+            text.replace("win_bps: 4000", "win_bps: 40000").replace("units:", "unit:"), encoding="utf-8"
+        )
+        second.write_text("version: 1\nid: [\n", encoding="utf-8")
+        done = beckon("campaign", "check", first, second)
+        lines = done.stderr.splitlines()
+        assert (done.returncode, done.stdout) == (2, "")
+        for line_number, field in (
+            (_line_of(first, "win_bps"), "draw.win_bps"),
+            (_line_of(first, "unit:"), "budget.unit"),
+            (_line_of(first, "budget:"), "budget.units"),
+        ):
+            assert any(line.startswith(f"{first}:{line_number}: {field}: ") for line in lines), (field, lines)
+        assert any(line.startswith(f"{second}:") and "is no YAML" in line for line in lines), lines
+
+    def test_two_campaigns_cannot_share_a_number(self, shipped: Path, tmp_path: Path) -> None:
+        original = shipped / "campaigns" / "shake.yaml"
+        other = tmp_path / "other.yaml"
+        other.write_text(
+            original.read_text(encoding="utf-8").replace("id: shake", "id: rattle"), encoding="utf-8"
+        )
+        done = beckon("campaign", "check", original, other)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"{other}: number is 2, as in {original}")
+
+    def test_mistakes_of_an_inventory_are_told_with_their_lines(self, shipped: Path, tmp_path: Path) -> None:
+        path = tmp_path / "inventory.yaml"
+        text = (shipped / "inventory.yaml").read_text(encoding="utf-8")
+        path.write_text(
+            text.replace("Asia/Shanghai", "Asia/Shanghigh").replace(
+                "major: 1, minor: 1", "major: 70000, minor: 1"
+            ),
+            encoding="utf-8",
+        )
+        done = beckon("check", path)
+        assert done.returncode == 2
+        assert f"{path}:{_line_of(path, 'time_zone')}: branches.0.time_zone: " in done.stderr
+        assert f"{path}:{_line_of(path, '70000')}: branches.0.beacons.0.ibeacon.major: " in done.stderr
+
+    def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        done = beckon("check", tmp_path / "none.yaml")
+        assert (done.returncode, str(tmp_path / "none.yaml") in done.stderr) == (2, True)
+
+    @pytest.mark.parametrize(
+        "arguments", [("campaign", "list"), ("campaign", "check"), ("chekc",), ("up", "--fast")]
+    )
+    def test_a_wrong_call_ends_with_code_2(self, arguments: tuple[str, ...]) -> None:
+        done = beckon(*arguments)
+        assert done.returncode == 2
+        assert done.stderr
+
+    def test_help_names_every_command(self) -> None:
+        done = beckon("--help")
+        assert done.returncode == 0
+        assert all(command in done.stdout for command in ("up", "campaign", "check"))
+
+
+def _line_of(path: Path, text: str) -> int:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+class TestBundle:
+    def test_it_holds_hashes_and_no_secret(self, inventory: Inventory, campaigns: list[Campaign]) -> None:
+        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
+        bundle = make_bundle(inventory, campaigns, known, None)
+        text = bundle.model_dump_json()
+        for secret in (*known.till_tokens.values(), *known.member_codes.values(), f'"{known.cashier_pin}"'):
+            assert secret not in text
+        token, (code, *_) = known.till_tokens[bundle.tills[0].name], known.member_codes.values()
+        assert bundle.tills[0].token_sha256 == sha256(token.encode()).hexdigest()
+        assert bundle.members[0].code_sha256 == sha256(normal_member_code(code.lower()).encode()).hexdigest()
+        (cashier,) = bundle.cashiers
+        pin = scrypt(
+            known.cashier_pin.encode(), salt=bytes.fromhex(cashier.salt), n=2**14, r=8, p=1, dklen=32
+        )
+        assert cashier.pin_scrypt == pin.hex()
+
+    def test_its_sequence_rises_only_with_a_change(
+        self, inventory: Inventory, campaigns: list[Campaign]
+    ) -> None:
+        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
+        first = make_bundle(inventory, campaigns, known, None)
+        assert make_bundle(inventory, campaigns, known, first) == first
+        assert make_bundle(inventory, campaigns[:2], known, first).sequence == first.sequence + 1
+
+    def test_terms_do_not_change_within_an_edition(
+        self, inventory: Inventory, campaigns: list[Campaign]
+    ) -> None:
+        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
+        first = make_bundle(inventory, campaigns, known, None)
+        longer = campaigns[0].window.model_copy(update={"use_days": 60})
+        changed = campaigns[0].model_copy(update={"window": longer})
+        with pytest.raises(ConfigurationWrong, match=f"{changed.id}.*edition is still 1.*allowed: edition 2"):
+            make_bundle(inventory, [changed, *campaigns[1:]], known, first)
+        next_edition = changed.model_copy(update={"edition": 2})
+        assert make_bundle(inventory, [next_edition, *campaigns[1:]], known, first).sequence == 2
+
+    def test_secrets_stay_and_a_new_till_gets_its_own(self, inventory: Inventory) -> None:
+        branch = inventory.branches[0]
+        known = complete_secrets(HomeSecrets(), branch, member_ids(inventory))
+        more = branch.model_copy(
+            update={"tills": (*branch.tills, branch.tills[0].model_copy(update={"name": "t2"}))}
+        )
+        after = complete_secrets(known, more, member_ids(inventory))
+        assert {name: token for name, token in after.till_tokens.items() if name != "t2"} == known.till_tokens
+        assert (after.cashier_pin, after.member_codes) == (known.cashier_pin, known.member_codes)
+        assert len(set(after.till_tokens.values())) == 2
+
+
+class TestHome:
+    def test_an_owners_campaign_survives_and_a_removed_one_stays_removed(self, tmp_path: Path) -> None:
+        home = Home(tmp_path / "home")
+        home.make_folders()
+        home.seed_files()
+        (home.campaigns_folder / "shake.yaml").unlink()
+        (home.campaigns_folder / "welcome.yaml").write_text("mine")
+        home.seed_files()
+        assert [path.name for path in home.campaign_files()] == ["welcome.yaml", "welcome_back.yaml"]
+        assert (home.campaigns_folder / "welcome.yaml").read_text() == "mine"
+
+    def test_all_of_it_is_private(self, tmp_path: Path) -> None:
+        home = Home(tmp_path / "home")
+        home.make_folders()
+        home.seed_files()
+        home.ensure_certificates(PORTAL)
+        home.write_secrets(HomeSecrets(cashier_pin="123456"))
+        for path in (home.folder, *home.folder.rglob("*")):
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+    def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
+        home = Home(tmp_path)
+        home.bundle_file.write_text(json.dumps({"version": 1}))
+        with pytest.raises(WorkFailed, match=r"bundle\.json is damaged"):
+            home.read_bundle()
+
+    def test_a_file_in_the_place_of_the_home_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(ConfigurationWrong, match="is not a folder"):
+            make_private_folder(tmp_path / "file")
+
+    def test_a_cut_short_write_leaves_the_old_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "kept.json"
+        write_private(path, b"old")
+        (tmp_path / ".kept.json.new").write_bytes(b"half of the n")
+        assert path.read_bytes() == b"old"
+        write_private(path, b"new")
+        assert [found.name for found in tmp_path.iterdir()] == ["kept.json"]
+
+    def test_the_bundle_comes_back_as_written(
+        self, tmp_path: Path, inventory: Inventory, campaigns: list[Campaign]
+    ) -> None:
+        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
+        bundle = make_bundle(inventory, campaigns, known, None)
+        home = Home(tmp_path)
+        home.write_bundle(bundle)
+        assert home.read_bundle() == bundle
+        assert isinstance(bundle, Bundle)
+
+
+def _handshake(folder: Path, name: str) -> str:
+    """Serve one connection with the folder's certificate and verify it as strictly as Python can; the TLS version."""
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(folder / "server.pem", folder / "server-key.pem")
+    client = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
+    return _exchange(server, client, name)
+
+
+def _exchange(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> str:
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    one = client.wrap_bio(to_client, to_server, server_hostname=name)
+    other = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(10):
+        ready = [_step(one), _step(other)]
+        if all(ready):
+            return one.version() or ""
+    raise AssertionError("no end to the handshake")
+
+
+def _step(side: ssl.SSLObject) -> bool:
+    try:
+        side.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
+
+
+class TestCertificates:
+    @pytest.mark.parametrize("name", ["127.0.0.1", "::1", "localhost", PORTAL])
+    def test_every_name_verifies_strictly(self, tmp_path: Path, name: str) -> None:
+        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
+        assert _handshake(tmp_path, name) == "TLSv1.3"
+
+    def test_another_name_does_not(self, tmp_path: Path) -> None:
+        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            _handshake(tmp_path, "bank.example")
+
+    def test_they_stay_while_they_are_good(self, tmp_path: Path) -> None:
+        ensure_certificates(tmp_path, portal_name=PORTAL, now=NOW)
+        before = _contents(tmp_path)
+        ensure_certificates(tmp_path, portal_name=PORTAL, now=NOW + timedelta(days=59))
+        assert _contents(tmp_path) == before
+
+    def test_the_server_certificate_is_renewed_below_30_days_and_the_authority_stays(
+        self, tmp_path: Path
+    ) -> None:
+        ensure_certificates(tmp_path, portal_name=PORTAL, now=NOW)
+        before = _contents(tmp_path)
+        ensure_certificates(tmp_path, portal_name=PORTAL, now=NOW + timedelta(days=61))
+        after = _contents(tmp_path)
+        assert (after["ca.pem"], after["ca-key.pem"]) == (before["ca.pem"], before["ca-key.pem"])
+        assert after["server.pem"] != before["server.pem"]
+
+    def test_a_lost_key_is_made_again(self, tmp_path: Path) -> None:
+        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
+        (tmp_path / "server-key.pem").unlink()
+        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
+        assert _handshake(tmp_path, PORTAL)
+
+    def test_a_branch_of_another_name_gets_its_own(self, tmp_path: Path) -> None:
+        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
+        ensure_certificates(tmp_path, portal_name="pier.beckon.internal", now=datetime.now(UTC))
+        assert _handshake(tmp_path, "pier.beckon.internal")
+
+    def test_a_foreign_key_is_refused_by_name(self, tmp_path: Path) -> None:
+        one, other = tmp_path / "one", tmp_path / "other"
+        for folder in (one, other):
+            folder.mkdir()
+            ensure_certificates(folder, portal_name=PORTAL, now=NOW)
+        (other / "ca-key.pem").replace(one / "ca-key.pem")
+        with pytest.raises(WorkFailed, match=r"ca-key\.pem is not the key of"):
+            ensure_certificates(one, portal_name=PORTAL, now=NOW + timedelta(days=61))
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
