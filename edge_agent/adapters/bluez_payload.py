@@ -6,13 +6,20 @@ read from; names and transmit powers are left out, since no frame needs them and
 
 from collections.abc import Iterable, Mapping
 
-# Types of AD structures: Bluetooth SIG, Assigned Numbers, section 2.3.
-_UUIDS_16, _UUIDS_32, _UUIDS_128 = 0x03, 0x05, 0x07
-_SERVICE_DATA_16, _SERVICE_DATA_32, _SERVICE_DATA_128 = 0x16, 0x20, 0x21
-_MANUFACTURER_DATA = 0xFF
+from engagement.advertisement.structures import (
+    COMPANY_DATA,
+    SERVICE_DATA_16,
+    UUIDS16_COMPLETE,
+    Structure,
+    join_structures,
+)
+
+# By bytes of the UUID on air. Source: Bluetooth SIG, Assigned Numbers, section 2.3.
+_UUIDS = {2: UUIDS16_COMPLETE, 4: 0x05, 16: 0x07}
+_SERVICE_DATA = {2: SERVICE_DATA_16, 4: 0x20, 16: 0x21}
 # A UUID of 16 or 32 bits is short for this base, in which it is the first group.
 _BASE = "-0000-1000-8000-00805f9b34fb"
-# The length octet counts the type octet too.
+# A structure's length byte counts its type too.
 _CONTENT_BYTES_MAX = 254
 
 
@@ -20,28 +27,22 @@ def ad_structures(
     manufacturer_data: Mapping[int, bytes], service_data: Mapping[str, bytes], service_uuids: Iterable[str]
 ) -> bytes:
     """Lists of UUIDs first, then service data, then manufacturer data; what cannot have been on air is left out."""
-    out = bytearray()
-    for uuids_type, uuids in _by_width(service_uuids).items():
-        _append(out, uuids_type, uuids)
+    structures = _lists_of(service_uuids)
     for uuid, content in service_data.items():
         short = _on_air(uuid)
-        _append(
-            out,
-            {2: _SERVICE_DATA_16, 4: _SERVICE_DATA_32}.get(len(short), _SERVICE_DATA_128),
-            short + content,
-        )
+        structures.append(Structure(_SERVICE_DATA[len(short)], short + content))
     for company, content in manufacturer_data.items():
-        _append(out, _MANUFACTURER_DATA, company.to_bytes(2, "little") + content)
-    return bytes(out)
+        structures.append(Structure(COMPANY_DATA, company.to_bytes(2, "little") + content))
+    return join_structures(one for one in structures if len(one.content) <= _CONTENT_BYTES_MAX)
 
 
-def _by_width(uuids: Iterable[str]) -> dict[int, bytes]:
+def _lists_of(uuids: Iterable[str]) -> list[Structure]:
+    """One list for each width of UUID."""
     lists: dict[int, bytes] = {}
     for uuid in uuids:
         short = _on_air(uuid)
-        uuids_type = {2: _UUIDS_16, 4: _UUIDS_32}.get(len(short), _UUIDS_128)
-        lists[uuids_type] = lists.get(uuids_type, b"") + short
-    return lists
+        lists[len(short)] = lists.get(len(short), b"") + short
+    return [Structure(_UUIDS[width], content) for width, content in lists.items()]
 
 
 def _on_air(uuid: str) -> bytes:
@@ -50,9 +51,3 @@ def _on_air(uuid: str) -> bytes:
     if uuid.endswith(_BASE):
         return bytes.fromhex(uuid[4:8] if uuid.startswith("0000") else uuid[:8])[::-1]
     return bytes.fromhex(uuid.replace("-", ""))[::-1]
-
-
-def _append(out: bytearray, kind: int, content: bytes) -> None:
-    if len(content) <= _CONTENT_BYTES_MAX:
-        out += bytes((len(content) + 1, kind))
-        out += content

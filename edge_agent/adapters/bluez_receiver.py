@@ -133,7 +133,7 @@ class BluezReceiver:
                 await scanner.stop()
         except _SCAN_FAULTS as fault:
             # Should its callback be left behind, it is deaf: see _on_packet.
-            _log.debug("scan_stop_refused", extra={"adapter": self.label, "fault": repr(fault)})
+            _log.debug("scan did not stop", extra={"adapter": self.label, "fault": repr(fault)})
 
     async def _start(self, adapter: BluezAdapter) -> None:
         token = self._token = object()
@@ -208,7 +208,7 @@ class BluezReceiver:
     def _become(self, state: ReceiverState, cause: str | None = None) -> None:
         if state is not self._state:
             level = logging.INFO if cause is None else logging.WARNING
-            _log.log(level, "receiver_state", extra={"adapter": self.label, "state": state, "cause": cause})
+            _log.log(level, "receiver state", extra={"adapter": self.label, "state": state, "cause": cause})
         self._state, self._cause = state, cause
 
 

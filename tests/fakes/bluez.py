@@ -183,6 +183,12 @@ class FakeBluez:
             self._change(path, DEVICE, changed)
         return bool(changed)
 
+    async def settle(self) -> None:
+        """Return when the bus has taken all that was signalled; needed between bursts of 50, because dbus-fast
+        takes a full socket for a lost bus."""
+        if self._bus is not None:
+            await self._bus.call(Message(_DBUS, "/org/freedesktop/DBus", _DBUS, "GetId"))
+
     def invalidate_rssi(self, hci: str, address: str) -> None:
         path = f"{_path(hci)}/dev_{address.replace(':', '_')}"
         self._objects[path][DEVICE].pop("RSSI", None)
