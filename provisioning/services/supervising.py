@@ -11,8 +11,6 @@ from provisioning.faults import WorkFailed
 from provisioning.ports import Health, Process, Program, Watcher
 
 _CONFIGURATION_WRONG = 2
-_FIRST_PAUSE_S = 0.2
-_PAUSE_S_MAX = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +18,20 @@ class Patience:
     """``answer_s``: a start that gives no answer for so long has failed (a ledger of a full store opens in 2 s).
     ``stale_s``: how long the old process id may stand in run.json while a new one starts.
     ``stop_s``: time to stop cleanly before it is killed; 20 s is promised for everything together.
-    ``tries``: failed starts in a row before the first healthy one."""
+    ``tries``: failed starts in a row before the first healthy one.
+    ``pause_s`` before a restart doubles with each failed start in a row, up to ``pause_s_max``."""
 
     answer_s: float = 60.0
     stale_s: float = 10.0
     stop_s: float = 15.0
     poll_s: float = 0.1
     tries: int = 5
+    pause_s: float = 0.2
+    pause_s_max: float = 30.0
 
 
-def pause_before_restart_s(failures: int) -> float:
-    """Doubles with each failed start in a row."""
-    return min(_FIRST_PAUSE_S * 2.0 ** min(failures, 30), _PAUSE_S_MAX)
+def pause_before_restart_s(patience: Patience, failures: int) -> float:
+    return min(patience.pause_s * 2.0 ** min(failures, 30), patience.pause_s_max)
 
 
 class Supervisor:
@@ -48,7 +48,7 @@ class Supervisor:
             ever_healthy = ever_healthy or was_healthy
             failures = 0 if was_healthy else failures + 1
             self._judge(code, failures, ever_healthy)
-            pause_s = pause_before_restart_s(failures)
+            pause_s = pause_before_restart_s(self._patience, failures)
             self._watcher.say(f"{self._program.name} {_ending(code)}; starting it again in {pause_s:g} s")
             if not was_healthy:
                 self._watcher.gone(self._program.name)

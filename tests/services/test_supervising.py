@@ -11,7 +11,7 @@ from provisioning.services.supervising import Patience, Supervisor, pause_before
 from tests.eventually import eventually
 from tests.fakes.program import FAILS, FakeProgram, Life, RememberingWatcher
 
-QUICK = Patience(answer_s=0.2, stale_s=0.1, stop_s=0.1, poll_s=0.005, tries=2)
+QUICK = Patience(answer_s=0.2, stale_s=0.1, stop_s=0.1, poll_s=0.005, tries=2, pause_s=0.01)
 
 
 @asynccontextmanager
@@ -38,7 +38,7 @@ async def test_a_program_that_dies_is_started_again_under_its_new_process_id() -
         await eventually(lambda: watcher.run_pid == 1000)
         program.processes[0].end(-9)
         await eventually(lambda: watcher.run_pid == 1001)
-    assert watcher.said == ["beckon-fake was killed by signal 9; starting it again in 0.2 s"]
+    assert watcher.said == ["beckon-fake was killed by signal 9; starting it again in 0.01 s"]
 
 
 async def test_one_that_was_healthy_once_is_started_again_for_ever() -> None:
@@ -97,7 +97,7 @@ async def test_a_stubborn_program_is_killed_at_the_end() -> None:
 
 
 def test_the_pause_doubles_up_to_its_limit() -> None:
-    pauses = [pause_before_restart_s(failures) for failures in range(12)]
+    pauses = [pause_before_restart_s(Patience(), failures) for failures in range(12)]
     assert pauses[:4] == [0.2, 0.4, 0.8, 1.6]
     assert pauses[-1] == 30.0
-    assert pause_before_restart_s(10_000) == 30.0
+    assert pause_before_restart_s(Patience(), 10_000) == 30.0
