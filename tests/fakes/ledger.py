@@ -41,6 +41,11 @@ class HandClock:
         self.wall_ms = wall_ms
         self.passed_s = 0.0
 
+    def pass_ms(self, passed_ms: int) -> None:
+        """Let time pass on both clocks; backwards, only the wall clock follows."""
+        self.wall_ms += passed_ms
+        self.passed_s += max(passed_ms, 0) / 1000
+
     def now(self) -> Moment:
         return moment(self.wall_ms)
 

@@ -1,0 +1,120 @@
+"""The small adapters against the real machine: clocks, key files, systemd's socket, certificates."""
+
+import asyncio
+import os
+import socket
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from edge_agent.adapters.clock import SystemClock
+from edge_agent.adapters.durable_file import replace_file
+from edge_agent.adapters.entropy import SystemEntropy
+from edge_agent.adapters.neighbours import NeighbourTable
+from edge_agent.adapters.signing import load_keys
+from edge_agent.adapters.systemd import Systemd
+from edge_agent.adapters.tls import CertificateRefused, load_server_tls
+from edge_agent.adapters.visit_key_file import VisitKeyFile
+from edge_agent.services.visit_keys import KeyRing
+
+
+def test_the_clock_agrees_with_the_machine_and_names_its_boot() -> None:
+    clock = SystemClock()
+    before_ms = time.time_ns() // 1_000_000
+    moment = clock.now()
+    after_ms = time.time_ns() // 1_000_000
+    assert before_ms <= moment.wall_ms <= after_ms
+    assert moment.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert moment.error_ms > 0
+    assert clock.now().boottime_ms >= moment.boottime_ms
+
+
+def test_the_clock_never_shows_less_than_its_floor() -> None:
+    floor_ms = time.time_ns() // 1_000_000 + 86_400_000
+    clock = SystemClock()
+    clock.raise_floor(floor_ms)
+    moment = clock.now()
+    assert moment.wall_ms >= floor_ms
+    assert moment.earliest_ms < floor_ms - 86_000_000
+
+
+def test_a_replaced_file_is_private_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    replace_file(path, b"one")
+    replace_file(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["keys"]
+
+
+def test_agent_keys_are_made_once_and_sign_what_they_verify(tmp_path: Path) -> None:
+    made = load_keys(tmp_path / "keys", SystemEntropy())
+    read = load_keys(tmp_path / "keys", SystemEntropy())
+    assert read.material == made.material
+    mint = made.mint(agent_number=1, lease_number=2)
+    signature = mint.sign(b"something")
+    assert read.verify(mint.key_index, b"something", signature)
+    assert not read.verify(mint.key_index, b"something else", signature)
+    assert not read.verify(mint.key_index + 1, b"something", signature)
+
+
+def test_a_damaged_key_file_is_refused_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text('{"key_index": 1}')
+    with pytest.raises(ValidationError, match="signing_hex"):
+        load_keys(path, SystemEntropy())
+    assert path.read_text() == '{"key_index": 1}'
+
+
+def test_the_visit_key_file_gives_back_what_it_was_given(tmp_path: Path) -> None:
+    file = VisitKeyFile(tmp_path / "visit")
+    assert file.load() is None
+    ring = KeyRing(cookie_key_hex="aa", today_hex="bb", yesterday_hex=None, minted_ms=5)
+    file.save(ring)
+    assert VisitKeyFile(tmp_path / "visit").load() == ring
+
+
+def test_each_loopback_address_is_another_phone_and_no_address_shows_in_the_handle() -> None:
+    table = NeighbourTable()
+    handles = {table.handset(f"127.0.0.{last}") for last in range(1, 255)}
+    assert len(handles) == 254
+    assert table.handset("127.0.0.1") == table.handset("127.0.0.1")
+    assert all(b"127.0.0" not in handle for handle in handles)
+
+
+async def test_systemd_hears_ready_alive_and_stopping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(path)
+        server.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+        systemd = Systemd()
+        assert systemd.watchdog_s == 30.0
+        systemd.ready("serving HARBOUR")
+        systemd.alive()
+        systemd.stopping()
+        loop = asyncio.get_running_loop()
+        heard = [await loop.sock_recv(server, 200) for _ in range(3)]
+    assert heard == [b"READY=1\nSTATUS=serving HARBOUR", b"WATCHDOG=1", b"STOPPING=1"]
+
+
+def test_without_systemd_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    systemd = Systemd()
+    systemd.ready("serving")
+    assert systemd.watchdog_s is None
+
+
+def test_a_certificate_that_is_none_is_refused_with_its_files(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "server.pem", tmp_path / "key.pem"
+    certificate.write_text("no certificate")
+    key.write_text("no key")
+    with pytest.raises(CertificateRefused, match=r"server\.pem .* needs a PEM chain"):
+        load_server_tls(certificate, key)
