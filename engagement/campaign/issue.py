@@ -30,7 +30,9 @@ from engagement.coupon.lifecycle import Step, step
 from engagement.coupon.serials import SERIAL_KEY, SerialRecord
 from engagement.coupon.short_code import make_short_code
 from engagement.coupon.token import (
+    MINUTE_MAX,
     MINUTE_MS,
+    MINUTE_ZERO_MS,
     TokenBody,
     minute_of,
     minute_start_ms,
@@ -123,7 +125,7 @@ def judge_issue(campaign: Campaign, desk: Desk, now: Moment) -> Refusal | None:
     state = campaign_state(campaign, desk.stop, now)
     if state is CampaignState.STOPPED:
         return Refusal(Reason.CAMPAIGN_STOPPED)
-    if state is not CampaignState.RUNNING:
+    if state is not CampaignState.RUNNING or not _can_state_times(campaign, now):
         return Refusal(Reason.NOT_RUNNING)
     budget, limits, tally = campaign.budget, campaign.limits, desk.tally
     sold_out_today = budget.units_per_day is not None and tally.units_today >= budget.units_per_day
@@ -197,12 +199,25 @@ def subject_tag(tag_key: bytes, campaign_number: int, subject: SubjectId) -> byt
     return hmac_new(tag_key, b"%d|" % campaign_number + subject.encode(), sha256).digest()[:6]
 
 
+def _can_state_times(campaign: Campaign, now: Moment) -> bool:
+    """Whether a token can carry a coupon's times; a clock that lost its battery may say 1970."""
+    return now.wall_ms >= MINUTE_ZERO_MS and _not_after_min(campaign, now) <= MINUTE_MAX
+
+
+def _not_after_min(campaign: Campaign, now: Moment) -> int:
+    window = campaign.window
+    issued_min = (now.wall_ms - MINUTE_ZERO_MS) // MINUTE_MS
+    return issued_min + window.use_after_minutes + window.use_days * _DAY_MS // MINUTE_MS
+
+
 def _make_coupon(request: IssueRequest, serial: int, mint: Mint) -> CouponRecord:
     campaign, now = request.campaign, request.now
     offer, window = campaign.offer, campaign.window
-    # Valid from the start of the issuing minute, so that a coupon issued now is usable now.
-    not_before_min = minute_of(now.wall_ms) + window.use_after_minutes
-    not_after_min = not_before_min + window.use_days * _DAY_MS // MINUTE_MS
+    # Valid from the earliest minute that this may be, so that a coupon issued now is usable now, also when the
+    # clock proves to have been ahead by its error.
+    earliest_min = minute_of(max(now.earliest_ms, MINUTE_ZERO_MS))
+    not_before_min = earliest_min + window.use_after_minutes
+    not_after_min = _not_after_min(campaign, now)
     body = pack_body(
         TokenBody(
             kind=offer.kind,

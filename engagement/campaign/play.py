@@ -44,6 +44,10 @@ class DrawDay(Record):
     head_hex: str = CHAIN_START.hex()
 
     @property
+    def edition(self) -> int:
+        return int(self.id.rpartition("|")[0].rpartition("@")[2])
+
+    @property
     def commitment_hex(self) -> str:
         return sha256(bytes.fromhex(self.seed_hex)).hexdigest()
 
@@ -89,8 +93,12 @@ class PlayRequest:
     fresh_seed: bytes
 
 
+def draw_id(campaign: CampaignId, edition: int, day: LocalDay) -> str:
+    return f"{campaign}@{edition}|{day}"
+
+
 def draw_day_key(campaign: Campaign, day: LocalDay) -> Key[DrawDay]:
-    return Key(DrawDay, f"{campaign.id}@{campaign.edition}|{day}")
+    return Key(DrawDay, draw_id(campaign.id, campaign.edition, day))
 
 
 def play_key(campaign: CampaignId, subject: SubjectId, nonce: bytes) -> Key[PlayRecord]:
@@ -180,18 +188,29 @@ def receipt_bytes(receipt: Receipt) -> bytes:
     return RECEIPT_DOMAIN + receipt.model_copy(update={"signature_hex": ""}).model_dump_json().encode()
 
 
-def verify_day(seed: bytes, win_bps: int, receipts: Iterable[Receipt]) -> str | None:
-    """Recompute a day from its revealed seed and all its receipts; None when all is right, else what is wrong."""
-    head, commitment = CHAIN_START, sha256(seed).hexdigest()
+def verify_day(draw: DrawDay, win_bps: int, receipts: Iterable[Receipt]) -> str | None:
+    """Recompute a day from its revealed draw and all its receipts; None when all is right, else what is wrong.
+
+    Signatures are not looked at: whoever holds a receipt compares it with the one of that number.
+    """
+    seed, head, number = bytes.fromhex(draw.seed_hex), CHAIN_START, 0
     for number, receipt in enumerate(sorted(receipts, key=lambda receipt: receipt.play), start=1):
         if receipt.play != number:
-            return f"play {number} is missing"
-        if receipt.commitment != commitment:
+            return f"play {min(number, receipt.play)} is missing or there twice"
+        if receipt.commitment != draw.commitment_hex:
             return f"play {number} was committed to another seed"
-        nonce = bytes.fromhex(receipt.nonce)
-        if receipt.won != is_win(seed, number, nonce, head, win_bps):
-            return f"play {number} should have {'lost' if receipt.won else 'won'}"
-        head = next_head(head, number, nonce, receipt.won)
-        if receipt.head != head.hex():
+        try:
+            nonce = bytes.fromhex(receipt.nonce)
+        except ValueError:
+            return f"play {number} has a nonce that is not hexadecimal"
+        won = is_win(seed, number, nonce, head, win_bps)
+        if receipt.won != won:
+            return f"play {number} should have {'won' if won else 'lost'}"
+        head = next_head(head, number, nonce, won)
+        if receipt.head != head.hex() or receipt.nonce != nonce.hex():
             return f"play {number} does not follow the one before it"
+        if draw_id(receipt.campaign, draw.edition, receipt.day) != draw.id:
+            return f"play {number} is of another campaign or day"
+    if (number, head.hex()) != (draw.plays, draw.head_hex):
+        return f"{number} plays do not end where the day ended, after {draw.plays}"
     return None

@@ -36,6 +36,7 @@ TEXT_CHARS: Final = 153
 # Minute 0 of the token's clock: 2025-01-01T00:00Z in Unix milliseconds; three bytes of minutes last until 2056.
 MINUTE_ZERO_MS: Final = 1_735_689_600_000
 MINUTE_MS: Final = 60_000
+MINUTE_MAX: Final = 2**24 - 1
 
 OfferKind = Literal["cash", "percent"]
 _KINDS: Final[tuple[OfferKind, ...]] = ("cash", "percent")
@@ -69,7 +70,7 @@ class TokenBody:
 def minute_of(instant_ms: int) -> int:
     """The token minute that an instant lies in. Errors: ValueError outside 2025..2056."""
     minute = (instant_ms - MINUTE_ZERO_MS) // MINUTE_MS
-    if not 0 <= minute < 2**24:
+    if not 0 <= minute <= MINUTE_MAX:
         raise ValueError(f"instant {instant_ms} ms lies outside the token's years 2025 to 2056")
     return minute
 
