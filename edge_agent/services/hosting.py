@@ -90,6 +90,14 @@ class Played:
     card: Card | None
 
 
+@dataclass(frozen=True)
+class Game:
+    """A shake that this visitor sees. ``plays_left``: today, at least 1; or why it cannot be played."""
+
+    campaign: Campaign
+    plays_left: int | Refusal
+
+
 class Hosting:
     def __init__(self, premises: Premises, issuing: Issuing, gatekeeper: Gatekeeper, keys: VisitKeys) -> None:
         self._premises = premises
@@ -131,12 +139,23 @@ class Hosting:
         answer = await self._issuing.play(campaign, visitor_subject(wallet.visitor), nonce)
         if isinstance(answer, Refusal):
             return answer
-        if answer.record.coupon is None:
-            return Played(answer.record, None)
-        serial = serial_of(answer.record.coupon)
-        assert serial is not None
-        cards = await self._cards((serial,), self._premises.clock.now())
-        return Played(answer.record, cards[0] if cards else None)
+        return await self._with_card(answer.record)
+
+    async def played(self, guest: Guest, campaign: CampaignId, nonce: bytes) -> Played | None:
+        """A play of this visitor, shown again; None when there was none."""
+        visitor = await self._known_visitor(guest)
+        if visitor is None:
+            return None
+        record = await self._issuing.played(campaign, visitor_subject(visitor), nonce)
+        return None if record is None else await self._with_card(record)
+
+    async def games(self, wallet: Wallet) -> list[Game]:
+        """The store's shakes as they stand for this visitor, those that can be played first."""
+        games = [
+            Game(campaign, await self._issuing.plays_left(campaign, visitor_subject(wallet.visitor)))
+            for campaign in self._issuing.campaigns_on("shake")
+        ]
+        return sorted(games, key=lambda game: isinstance(game.plays_left, Refusal))
 
     async def card(self, guest: Guest, coupon: CouponId) -> Card | None:
         """One coupon of the visitor's own wallet; None when it is not in it."""
@@ -162,6 +181,15 @@ class Hosting:
         linked = await self._wallet_of(wallet.visitor)
         assert linked is not None
         return linked
+
+    async def _with_card(self, record: PlayRecord) -> Played:
+        if record.coupon is None:
+            return Played(record, None)
+        serial = serial_of(record.coupon)
+        assert serial is not None
+        cards = await self._cards((serial,), self._premises.clock.now())
+        # After settlement the serial may be somebody else's coupon.
+        return Played(record, next((card for card in cards if card.coupon.coupon == record.coupon), None))
 
     async def _recognise(self, guest: Guest) -> VisitorId:
         """The visitor behind a phone, made when there is none; today's visit is written either way."""

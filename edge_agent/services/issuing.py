@@ -2,18 +2,28 @@
 
 from edge_agent.ports import StoreFull
 from edge_agent.services.premises import Premises
-from engagement.campaign.issue import COUPON_SECRET_CHARS, IssueRequest, desk_keys, issue_rule
+from engagement.campaign.issue import (
+    COUPON_SECRET_CHARS,
+    IssueRequest,
+    desk_keys,
+    issue_rule,
+    judge_issue,
+    lay_desk,
+)
 from engagement.campaign.model import Campaign
 from engagement.campaign.play import (
     NONCE_BYTES,
     SEED_BYTES,
     DrawDay,
     PlayAnswer,
+    PlayRecord,
     PlayRequest,
     draw_day_key,
+    play_key,
     play_keys,
     play_rule,
 )
+from engagement.campaign.state import CampaignState, campaign_state, stop_key
 from engagement.coupon.coupon import CouponRecord
 from engagement.ids import CampaignId, LocalDay, SubjectId
 from engagement.refusal.reason import Reason
@@ -29,6 +39,16 @@ class Issuing:
     def campaigns_on(self, trigger: str) -> list[Campaign]:
         """The bundle's campaigns with this trigger, in the bundle's order."""
         return [campaign for campaign in self._premises.bundle.campaigns if campaign.trigger.on == trigger]
+
+    async def running_on(self, trigger: str) -> list[Campaign]:
+        """Those of them that run now, for announcing; whether one still has coupons is said when it is asked for."""
+        campaigns, now = self.campaigns_on(trigger), self._premises.clock.now()
+        rows = await self._premises.store.fetch([stop_key(campaign.id) for campaign in campaigns])
+        return [
+            campaign
+            for campaign in campaigns
+            if campaign_state(campaign, rows.get(stop_key(campaign.id)), now) is CampaignState.RUNNING
+        ]
 
     async def give(self, campaign: Campaign, subject: SubjectId) -> CouponRecord | Refusal:
         """One coupon to a subject, or why not; a subject at its limit keeps what it has."""
@@ -58,6 +78,21 @@ class Issuing:
             )
         except StoreFull:
             return Refusal(Reason.STORE_FULL)
+
+    async def plays_left(self, campaign: Campaign, subject: SubjectId) -> int | Refusal:
+        """How often the subject may still play today, at least 1, or why it may not; nothing is written."""
+        request = self._request(campaign, subject)
+        desk = lay_desk(await self._premises.store.fetch(desk_keys(request)), request)
+        refusal = judge_issue(campaign, desk, request.now)
+        if refusal is not None:
+            return refusal
+        left = campaign.limits.plays_per_day - desk.subject.plays_today
+        return left if left > 0 else Refusal(Reason.PLAYED_ENOUGH)
+
+    async def played(self, campaign: CampaignId, subject: SubjectId, nonce: bytes) -> PlayRecord | None:
+        """The answer that a play got; None when it was never played."""
+        key = play_key(campaign, subject, nonce)
+        return (await self._premises.store.fetch([key])).get(key)
 
     async def revealed_draw(self, campaign_id: CampaignId, day: LocalDay) -> DrawDay | None:
         """A past day's draw with its seed; None when it has not been drawn or the day is not over."""

@@ -14,8 +14,8 @@ from engagement.refusal.refusal import Refusal
 
 AGENT = Path(__file__).parents[2] / "edge_agent"
 AREAS = sorted({path.name.partition(".")[0] for path in (AGENT / "web" / "locales").glob("*.po")})
-# ``t("key")`` in templates, ``.text("key")`` in Python.
-USE = re.compile(r"""\b(?:t|text)\(\s*["']([a-z0-9_.]+)["']""")
+# ``t("key")`` in templates, ``.text("key")`` or ``say("key")`` in Python.
+USE = re.compile(r"""\b(?:t|text|say)\(\s*["']([a-z0-9_.]+)["']""")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOON_MS = 1_763_697_600_000  # 2025-11-21T12:00 in Shanghai
 

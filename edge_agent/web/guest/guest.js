@@ -1,0 +1,147 @@
+// The shake and the held button. Both only choose a number and send it; the store decides, with the same odds.
+// Comments stand on lines of their own and are not sent.
+(() => {
+const $ = id => document.getElementById(id)
+const game = $('game'), hold = $('hold'), arm = $('arm'), motion = $('motion'), say = $('say')
+if (!game || !hold || !self.fetch || !self.crypto) return
+const words = game.dataset
+const HOLD_MS = 1200
+// A shake is at least 4 changes of direction beyond 8 m/s2, on the axis that moves most, within 1.2 s.
+const STRONG = 8, TURNS = 4, WITHIN_MS = 1200
+const LISTEN_MS = 10000
+let left = +words.left, nonce = '', busy = false, timer = 0, deaf = 0, gravity = null, axes = []
+const canFeel = 'DeviceMotionEvent' in self && isSecureContext
+
+$('live').hidden = false
+$('covers').open = false
+if (!canFeel) { arm.hidden = true; motion.closest('label').hidden = true }
+try { motion.checked = localStorage.getItem('motion') !== 'off' } catch {}
+
+function tell(text, kind) {
+  say.className = kind || ''
+  say.replaceChildren(...[].concat(text))
+}
+function element(name, kind, text) {
+  const made = document.createElement(name)
+  if (kind) made.className = kind
+  if (text) made.textContent = text
+  return made
+}
+function freshNonce() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map(b => b.toString(16).padStart(2, '0')).join('')
+}
+
+async function play() {
+  if (busy || left < 1) return
+  busy = true
+  disarm()
+  // The number stays until there is an answer, so that a play whose answer got lost is not played twice.
+  nonce = nonce || freshNonce()
+  tell(words.drawing)
+  let response, answer
+  try {
+    response = await fetch(words.play, {
+      method: 'POST',
+      headers: {'Content-Type': 'application/json'},
+      body: JSON.stringify({campaign: words.campaign, nonce})
+    })
+    answer = await response.json()
+  } catch { response = null }
+  busy = false
+  if (!response || response.status >= 500) return tell(words.retry)
+  nonce = ''
+  if (!response.ok) return tell(answer.say || answer.detail)
+  left -= 1
+  $('left').textContent = $('left').dataset.leftText.replace('#', left)
+  if (left < 1) { $('live').hidden = true; $('covers').hidden = true }
+  show(answer)
+}
+function show(answer) {
+  const last = left < 1 ? [element('p', '', words.over)] : []
+  if (!answer.won) return tell([element('p', '', words.lost), ...last])
+  const confetti = element('div', 'confetti')
+  confetti.ariaHidden = 'true'
+  for (let i = 0; i < 24; i++) confetti.append(element('i'))
+  const open = element('a', 'button main', words.open)
+  open.href = words.coupons + answer.coupon.id + (words.lang ? '?lang=' + words.lang : '')
+  tell([confetti, element('p', 'big', words.won), element('p', '', answer.coupon.title), open, ...last], 'win')
+  say.scrollIntoView({block: 'center'})
+  if (navigator.vibrate) try { navigator.vibrate([60, 50, 60, 50, 160]) } catch {}
+}
+
+function press() {
+  if (busy || timer) return
+  hold.classList.add('on')
+  tell(words.holding)
+  timer = setTimeout(() => { letGo(); play() }, HOLD_MS)
+}
+function letGo() {
+  clearTimeout(timer)
+  timer = 0
+  hold.classList.remove('on')
+}
+function release() {
+  if (!timer) return
+  letGo()
+  tell(words.short)
+}
+hold.addEventListener('pointerdown', event => { if (event.button === 0) { hold.setPointerCapture(event.pointerId); press() } })
+for (const end of ['pointerup', 'pointercancel', 'blur']) hold.addEventListener(end, release)
+hold.addEventListener('contextmenu', event => event.preventDefault())
+hold.addEventListener('keydown', event => {
+  if (event.key !== ' ' && event.key !== 'Enter') return
+  event.preventDefault()
+  if (!event.repeat) press()
+})
+hold.addEventListener('keyup', event => { if (event.key === ' ' || event.key === 'Enter') { event.preventDefault(); release() } })
+// A screen reader's "activate" is a click without a pointer or a key, which nobody can hold down.
+hold.addEventListener('click', event => { if (event.detail === 0 && !timer) play() })
+
+function felt(event) {
+  const now = performance.now()
+  let a = event.acceleration
+  if (!a || a.x === null) {
+    const g = event.accelerationIncludingGravity
+    if (!g || g.x === null) return
+    gravity = gravity ? {x: .8 * gravity.x + .2 * g.x, y: .8 * gravity.y + .2 * g.y, z: .8 * gravity.z + .2 * g.z} : {x: g.x, y: g.y, z: g.z}
+    a = {x: g.x - gravity.x, y: g.y - gravity.y, z: g.z - gravity.z}
+  }
+  const pull = [a.x, a.y, a.z]
+  pull.forEach((value, i) => {
+    const axis = axes[i]
+    axis.power = .9 * axis.power + value * value
+    if (Math.abs(value) <= STRONG || Math.sign(value) === axis.sign) return
+    if (axis.sign) axis.turns.push(now)
+    axis.sign = Math.sign(value)
+    axis.turns = axis.turns.filter(at => now - at <= WITHIN_MS)
+  })
+  const strongest = axes.reduce((best, axis) => axis.power > best.power ? axis : best)
+  if (strongest.turns.length >= TURNS) play()
+}
+function disarm() {
+  clearTimeout(deaf)
+  removeEventListener('devicemotion', felt)
+  game.classList.remove('shaking')
+}
+arm.addEventListener('click', async () => {
+  disarm()
+  if (!motion.checked || busy) return
+  tell(words.arming)
+  try {
+    if (DeviceMotionEvent.requestPermission && await DeviceMotionEvent.requestPermission() !== 'granted') throw 0
+  } catch { return tell(words.denied) }
+  gravity = null
+  axes = [0, 1, 2].map(() => ({power: 0, sign: 0, turns: []}))
+  addEventListener('devicemotion', felt)
+  game.classList.add('shaking')
+  tell(words.shake)
+  deaf = setTimeout(() => { disarm(); tell(words.idle) }, LISTEN_MS)
+})
+motion.addEventListener('change', () => {
+  arm.hidden = !motion.checked
+  disarm()
+  tell('')
+  try { localStorage.setItem('motion', motion.checked ? 'on' : 'off') } catch {}
+})
+if (!motion.checked) arm.hidden = true
+})()
