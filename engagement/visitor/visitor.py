@@ -67,6 +67,8 @@ def visitor_cookie(key: bytes, visitor: VisitorId) -> str:
 
 def visitor_of_cookie(key: bytes, cookie: str) -> VisitorId | None:
     """The visitor that a cookie proves; None when it was not made by us."""
+    if not cookie.isascii():  # a header may hold bytes that are no text at all
+        return None
     visitor = VisitorId(cookie.partition(".")[0])
     expected = visitor_cookie(key, visitor)
     return visitor if compare_digest(expected.encode(), cookie.encode()) else None

@@ -1,0 +1,83 @@
+"""Who a phone is: by its visit, by its cookie, by a member's code."""
+
+from engagement.clock.moment import Moment
+from engagement.ids import MemberId, VisitorId
+from engagement.visitor.visitor import (
+    Consent,
+    VisitorRecord,
+    consent_rule,
+    link_member_rule,
+    normal_member_code,
+    recognise_rule,
+    subjects_of,
+    visit_id,
+    visit_key,
+    visitor_cookie,
+    visitor_key,
+    visitor_of_cookie,
+)
+from tests.fakes.dict_ledger import DictLedger
+from tests.fakes.shop import DAY_MS, NOON_MS, moment
+
+ANNA, BERT = VisitorId("0a" * 10), VisitorId("0b" * 10)
+KEY, OTHER_KEY = b"k" * 32, b"x" * 32
+PHONE = b"what the gatekeeper says of a phone"
+CONSENT = Consent(
+    given_ms=NOON_MS, analytics=True, marketing=False, language="en", text_sha256="5" * 64
+)  # fmt: skip
+
+
+def recognise(
+    ledger: DictLedger, visits: tuple[str, ...], candidate: VisitorId, now: Moment | None = None
+) -> VisitorId:
+    keys = [visit_key(visit) for visit in visits]
+    return ledger.decide(keys, recognise_rule(visits, candidate, now or moment()))
+
+
+def test_a_visit_is_the_phones_under_one_day_key_only() -> None:
+    assert visit_id(KEY, PHONE) == visit_id(KEY, PHONE)
+    assert len({visit_id(KEY, PHONE), visit_id(OTHER_KEY, PHONE), visit_id(KEY, b"another")}) == 3
+
+
+def test_a_phone_keeps_its_visitor_from_one_day_key_to_the_next_and_no_longer() -> None:
+    ledger = DictLedger()
+    assert recognise(ledger, ("monday",), ANNA) == ANNA
+    assert recognise(ledger, ("monday",), BERT) == ANNA
+    assert recognise(ledger, ("tuesday", "monday"), BERT) == ANNA
+    assert recognise(ledger, ("wednesday", "tuesday"), BERT) == ANNA, "tuesday's visit was written on tuesday"
+    assert recognise(ledger, ("friday", "thursday"), BERT) == BERT
+
+
+def test_a_cookie_proves_its_visitor_and_nothing_else_does() -> None:
+    cookie = visitor_cookie(KEY, ANNA)
+    assert visitor_of_cookie(KEY, cookie) == ANNA
+    assert visitor_of_cookie(OTHER_KEY, cookie) is None
+    assert visitor_of_cookie(KEY, cookie.replace("0a", "0b")) is None
+    for wrong in ("", ".", ANNA, f"{ANNA}.", cookie + "0", cookie[:-1], cookie.upper(), "\udcff.é"):
+        assert visitor_of_cookie(KEY, wrong) is None
+
+
+def test_the_same_consent_again_is_not_journaled_twice() -> None:
+    ledger = DictLedger()
+    keys = [visitor_key(ANNA)]
+    first = ledger.decide(keys, consent_rule(ANNA, CONSENT, moment()))
+    later = CONSENT.model_copy(update={"given_ms": NOON_MS + DAY_MS})
+    assert ledger.decide(keys, consent_rule(ANNA, later, moment(NOON_MS + DAY_MS))) == first
+    assert first.consent == CONSENT, "when it was first given is what counts"
+    withdrawn = later.model_copy(update={"analytics": False})
+    ledger.decide(keys, consent_rule(ANNA, withdrawn, moment(NOON_MS + DAY_MS)))
+    assert [event.what for event in ledger.events] == ["consent_given"] * 2
+
+
+def test_a_linked_phone_shows_its_own_coupons_and_the_members() -> None:
+    ledger = DictLedger()
+    rule = link_member_rule(ANNA, MemberId("m-1"), moment())
+    linked = ledger.decide([visitor_key(ANNA)], rule)
+    assert subjects_of(VisitorRecord(id=ANNA)) == (f"v:{ANNA}",)
+    assert subjects_of(linked) == (f"v:{ANNA}", "m:m-1")
+    assert ledger.decide([visitor_key(ANNA)], rule) == linked
+    assert [event.what for event in ledger.events] == ["member_linked"]
+
+
+def test_member_codes_are_typed_with_any_spacing_and_case() -> None:
+    assert normal_member_code(" ab12-cd34 ") == normal_member_code("AB12CD34") == "AB12CD34"
