@@ -1,6 +1,7 @@
 """``beckon up``: one whole store on this machine, from an empty folder to a healthy agent, until it is told to stop."""
 
 import asyncio
+import os
 import signal
 import time
 from contextlib import suppress
@@ -32,6 +33,8 @@ _OWN_LEFTOVER_S = 20.0
 
 def up(settings: UpSettings) -> None:
     """Run until SIGINT, SIGTERM or SIGHUP. Errors: WorkFailed, ConfigurationWrong."""
+    # Also what the agent makes is for this user alone.
+    os.umask(0o077)
     home = Home(settings.home.expanduser().resolve())
     home.make_folders()
     with only_owner(home.lock_file):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from provisioning.faults import ConfigurationWrong
@@ -14,13 +14,22 @@ STAFF_HTTPS_OFFSET = 12
 BASE_PORT_MAX = 65_535 - STAFF_HTTPS_OFFSET
 
 
+def _named(value: object) -> object:
+    # An empty path means the folder one happens to be in, which nobody wants filled with keys.
+    if value == "":
+        raise ValueError("is empty")
+    return value
+
+
 class UpSettings(BaseSettings):
     """Where one whole store on this machine lives."""
 
     model_config = SettingsConfigDict(env_prefix="BECKON_", frozen=True)
 
     home: Annotated[
-        Path, Field(description="Folder of all state: keys, bundle, ledger, recording, logs.")
+        Path,
+        BeforeValidator(_named),
+        Field(description="Folder of all state: keys, bundle, ledger, recording, logs."),
     ] = Path(".beckon")
     port: Annotated[
         int,

@@ -10,14 +10,17 @@ from provisioning.faults import ConfigurationWrong, WorkFailed
 
 
 def make_private_folder(folder: Path) -> None:
-    """Errors: ConfigurationWrong when a file is in the way; WorkFailed when the system refuses."""
+    """One that is there keeps its mode: it may be somebody's, and what we put into it is private by itself.
+
+    Errors: ConfigurationWrong when a file is in the way; WorkFailed when the system refuses.
+    """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    except (FileExistsError, NotADirectoryError) as blocked:
-        raise ConfigurationWrong(
-            f"{folder} is not a folder; allowed: a folder, or a path not used yet"
-        ) from blocked
+        folder.mkdir(mode=0o700, parents=True)
+    except (FileExistsError, NotADirectoryError) as there:
+        if not folder.is_dir():
+            raise ConfigurationWrong(
+                f"{folder} is not a folder; allowed: a folder, or a path not used yet"
+            ) from there
     except OSError as refused:
         raise WorkFailed(f"cannot make the folder {folder}: {refused.strerror}") from refused
 
