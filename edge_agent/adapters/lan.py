@@ -30,8 +30,9 @@ class ZeroconfLan(Lan):
 
     async def announce(self) -> None:
         async with AsyncZeroconf(interfaces=[self._address]) as zeroconf:
-            await zeroconf.async_register_service(self._info, allow_name_change=True)
+            # Each call answers with what is still to be sent.
+            await (await zeroconf.async_register_service(self._info, allow_name_change=True))
             try:
                 await asyncio.Event().wait()
             finally:
-                await zeroconf.async_unregister_service(self._info)
+                await (await zeroconf.async_unregister_service(self._info))
