@@ -14,8 +14,10 @@ from engagement.coupon.coupon import (
     CouponRecord,
     EditionRecord,
     Redemption,
+    Standing,
     coupon_key,
     edition_key,
+    standing,
 )
 from engagement.coupon.presented import Verify, identify, recognise
 from engagement.coupon.short_code import ShortCode
@@ -52,6 +54,7 @@ from engagement.till.sheet import SheetLine, blank_line, sheet_key
 from engagement.till.tries import judge_tries, tries_key, wrong_code_rule
 
 REDEMPTION_SECRET_CHARS = 10
+ORDER_ID_CHARS = 12
 # Coupons on one order; more is a mistake of the till.
 ORDER_CODES_MAX = 20
 
@@ -69,6 +72,7 @@ class Basket:
 class CouponStory:
     coupon: CouponRecord
     campaign: Campaign
+    standing: Standing
     stop: StopRecord | None
 
 
@@ -82,12 +86,30 @@ class QuotedCode:
 
 
 @dataclass(frozen=True)
+class TriedCode:
+    """What came of presenting one code; ``coupon`` is None when the code names none."""
+
+    code: str
+    coupon: CouponRecord | None
+    outcome: Accepted | Undone | Refusal
+
+
+@dataclass(frozen=True)
 class OrderOutcome:
-    """``order`` is None when the order was refused as a whole, for ``refusal``."""
+    """``order`` is None when the order was refused as a whole, for ``refusal``. ``codes``: in the order applied."""
 
     order: OrderRecord | None
     refusal: Refusal | None
-    codes: Mapping[str, Accepted | Undone | Refusal]
+    codes: tuple[TriedCode, ...]
+
+
+@dataclass(frozen=True)
+class CampaignStanding:
+    """A campaign of the bundle as it stands now; ``stop`` when it was stopped."""
+
+    campaign: Campaign
+    state: CampaignState
+    stop: StopRecord | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +121,10 @@ class RecentRedemption:
     made: Redemption | None
     undone_ms: int | None
     undo_until_ms: int
+
+    @property
+    def redeemed_ms(self) -> int:
+        return self.undo_until_ms - UNDO_WINDOW_MS
 
 
 class Redeeming:
@@ -118,12 +144,24 @@ class Redeeming:
         cashier: CashierName,
     ) -> Accepted | Undone | Refusal:
         """One code on one order; durable before it returns."""
+        return (await self.try_code(code, basket, request=request, till=till, cashier=cashier)).outcome
+
+    async def try_code(
+        self,
+        code: str,
+        basket: Basket,
+        *,
+        request: RequestId,
+        till: TillName,
+        cashier: CashierName,
+    ) -> TriedCode:
+        """As ``redeem``, with the coupon that was meant also when it is refused."""
         now = self._premises.clock.now()
         coupon = await self._present(code, till, now)
         if isinstance(coupon, Refusal) and coupon.reason is Reason.TOO_MANY_TRIES:
             coupon = await self._accepted_before(code, till, request) or coupon
         if isinstance(coupon, Refusal):
-            return coupon
+            return TriedCode(code, None, coupon)
         attempt = Attempt(
             till=till,
             cashier=cashier,
@@ -136,9 +174,10 @@ class Redeeming:
             redemption_secret=self._premises.secret(REDEMPTION_SECRET_CHARS),
         )
         target = _target(coupon)
-        return await self._premises.store.decide(
+        outcome = await self._premises.store.decide(
             redeem_keys(attempt, target), redeem_rule(attempt, target), essential=True
         )
+        return TriedCode(code, coupon, outcome)
 
     async def undo(
         self, redemption: RedemptionId, *, till: TillName, cashier: CashierName
@@ -198,16 +237,16 @@ class Redeeming:
         Each code has a request id of its own made from the order's, so a crash half way is finished by asking again.
         A refused code does not stop the others; the order is closed with those that were accepted.
         """
-        outcomes: dict[str, Accepted | Undone | Refusal] = {}
+        tried: list[TriedCode] = []
         for line in await self.quote(codes, basket, till=till):
-            outcome: Accepted | Undone | Refusal
-            if line.coupon is None:
-                assert isinstance(line.outcome, Refusal)
-                outcome = line.outcome
-            else:
-                request = RequestId(f"order:{basket.order}:{line.coupon.coupon}")
-                outcome = await self.redeem(line.code, basket, request=request, till=till, cashier=cashier)
-            outcomes[line.code] = outcome
+            meant = line.coupon
+            if isinstance(line.outcome, Refusal) and (meant is None or _is_among(meant, tried)):
+                tried.append(TriedCode(line.code, meant, line.outcome))
+            elif meant is not None:
+                request = RequestId(f"order:{basket.order}:{meant.coupon}")
+                tried.append(
+                    await self.try_code(line.code, basket, request=request, till=till, cashier=cashier)
+                )
         report = OrderReport(
             order=basket.order,
             till=till,
@@ -220,8 +259,8 @@ class Redeeming:
             [order_key(till, basket.order)], close_order_rule(report), essential=True
         )
         if isinstance(closed, Refusal):
-            return OrderOutcome(None, closed, outcomes)
-        return OrderOutcome(closed, None, outcomes)
+            return OrderOutcome(None, closed, tuple(tried))
+        return OrderOutcome(closed, None, tuple(tried))
 
     async def story(self, code: str, *, till: TillName) -> CouponStory | Refusal:
         """A coupon's state and timeline by either form of its code."""
@@ -234,7 +273,11 @@ class Redeeming:
         rows = await self._premises.store.fetch([edition, stop])
         kept: EditionRecord | None = rows.get(edition)
         assert kept is not None, "an edition is written with its first coupon"
-        return CouponStory(coupon, kept.campaign, rows.get(stop))
+        return CouponStory(coupon, kept.campaign, standing(coupon, now), rows.get(stop))
+
+    def begin_order(self) -> OrderId:
+        """An id for an order that a till page begins; the page sends it with every request for that order."""
+        return OrderId(f"p-{self._premises.secret(ORDER_ID_CHARS)}")
 
     async def order(self, till: TillName, order: OrderId) -> OrderRecord | None:
         """What is known of an order; None until a coupon was taken off it or it was closed."""
@@ -265,14 +308,15 @@ class Redeeming:
         kept = {coupon: rows.get(key) for coupon, key in keys.items()}
         return {coupon: edition.campaign for coupon, edition in kept.items() if edition is not None}
 
-    async def campaigns(self) -> list[tuple[Campaign, CampaignState]]:
+    async def campaigns(self) -> list[CampaignStanding]:
         """The bundle's campaigns and whether each runs now."""
         now = self._premises.clock.now()
         campaigns = self._premises.bundle.campaigns
         rows = await self._premises.store.fetch([stop_key(campaign.id) for campaign in campaigns])
+        stops = [rows.get(stop_key(campaign.id)) for campaign in campaigns]
         return [
-            (campaign, campaign_state(campaign, rows.get(stop_key(campaign.id)), now))
-            for campaign in campaigns
+            CampaignStanding(campaign, campaign_state(campaign, stop, now), stop)
+            for campaign, stop in zip(campaigns, stops, strict=True)
         ]
 
     async def stop(
@@ -359,6 +403,11 @@ def _as_recent(redemption: RedemptionId, coupon: CouponRecord) -> RecentRedempti
         undone_ms=steps.get("undone"),
         undo_until_ms=steps["redeemed"] + UNDO_WINDOW_MS,
     )
+
+
+def _is_among(coupon: CouponRecord, tried: Sequence[TriedCode]) -> bool:
+    """A coupon's QR and its short code on one order are one coupon."""
+    return any(line.coupon is not None and line.coupon.coupon == coupon.coupon for line in tried)
 
 
 def _target(coupon: CouponRecord) -> Target:
