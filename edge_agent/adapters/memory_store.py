@@ -94,7 +94,8 @@ class MemoryStore:
         outcomes = judge(group, decisions)
         self._in_flight = (group, decisions)
         try:
-            await asyncio.sleep(self._commit_s())
+            if group.writes or group.entries:
+                await asyncio.sleep(self._commit_s())
         finally:
             if self._has_power:
                 self._disk.keep(group)

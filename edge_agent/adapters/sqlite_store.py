@@ -44,6 +44,8 @@ _LANE = (
     " SET seq = excluded.seq, stamp_ms = excluded.stamp_ms, stamp_count = excluded.stamp_count, head = excluded.head"
 )
 _SCAN = "SELECT id, body FROM record WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
+# Rules between two turns of the loop: a rule that signs takes 0.1 ms, and the radio and the pages wait meanwhile.
+_RULES_PER_TURN = 32
 # Keys per query; SQLite takes 32,766 values, two per key.
 _KEYS_PER_QUERY_MAX = 4096
 
@@ -205,7 +207,11 @@ class SqliteStore:
             group = Group(
                 rows=await self._load(key for each in decisions for key in each.keys), tip=self._tip
             )
-            outcomes = judge(group, decisions)
+            outcomes: list[Outcome] = []
+            for first in range(0, len(decisions), _RULES_PER_TURN):
+                if first:
+                    await asyncio.sleep(0)
+                outcomes += judge(group, decisions[first : first + _RULES_PER_TURN])
             if group.writes or group.entries:
                 await self._commit(group, outcomes)
             self._remember(group)

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,13 @@ class Volume:
         self.folder = folder
         self._filler = folder / "filler"
 
-    def fill(self) -> None:
+    def fill(self, *, leave_bytes: int = 0) -> None:
+        spare = self.folder / "spare"
+        spare.write_bytes(bytes(leave_bytes))
+        self._write_filler()
+        spare.unlink()
+
+    def _write_filler(self) -> None:
         with self._filler.open("ab", buffering=0) as filler:
             for size in (256 * KIB, 4 * KIB, 1):
                 try:
@@ -76,7 +83,7 @@ def volume(tmp_path: Path) -> Iterator[Volume]:
     try:
         yield Volume(folder)
     finally:
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True)  # also when a failing test left a file open
 
 
 def place_on(volume: Volume, options: StoreOptions) -> SqlitePlace:
@@ -135,6 +142,17 @@ async def test_a_group_that_meets_the_end_of_the_disk_keeps_its_essential_part(v
         assert volume.ballast_bytes == 0
         assert (await store.fetch([Key(Note, "big")])).get(Key(Note, "big")) is None
     await _check_journal(place_on(volume, BLIND), 2)
+
+
+async def test_who_waits_behind_the_end_of_the_disk_is_refused_untried(volume: Volume) -> None:
+    one_by_one = replace(BLIND, commit_batch_max=1)
+    async with started(volume, one_by_one) as store:
+        volume.fill(leave_bytes=256 * KIB)
+        big = put(Note(id="big", text="x" * 600_000))
+        answers = await asyncio.gather(
+            store.decide([], big), store.decide([HITS], add(HITS)), redeem(store, 1), return_exceptions=True
+        )
+        assert [type(answer) for answer in answers] == [StoreFull, StoreFull, int]
 
 
 async def test_what_is_not_essential_never_costs_the_ballast(volume: Volume) -> None:

@@ -145,6 +145,15 @@ async def test_a_second_damaged_file_gets_a_name_of_its_own(tmp_path: Path) -> N
     assert [(tmp_path / name).read_text() for name in names] == ["first", "second", "third"]
 
 
+async def test_a_start_that_died_after_setting_aside_is_still_told_of(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db.damaged-20260101T000000Z").write_text("damaged")
+    (tmp_path / "ledger.db.new").write_text("half made")
+    async with running(SqlitePlace(tmp_path)) as store:
+        assert store.set_aside == "ledger.db.damaged-20260101T000000Z"
+        assert await store.decide([HITS], add(HITS)) == 1
+    assert "ledger.db.new" not in _names(tmp_path)
+
+
 async def _crash_image(folder: Path) -> SqlitePlace:
     """A file and its log as a crash leaves them: several commits in the log alone."""
     (folder / "live").mkdir()
