@@ -3,7 +3,8 @@
 One loop looks at what BlueZ has and makes it so; there is no state to get lost between a fault and its cure.
 Cured here, within seconds of the cause being gone: an adapter that vanishes and returns, also under another hci
 number; bluetoothd or the bus restarted; a start refused with InProgress; a scan that BlueZ dropped; a silent scan.
-An adapter that is switched off is waited for, never switched on: somebody may have meant it.
+An adapter that refuses for long, or falls silent for good where much was heard, is switched off and on once, unless
+something is connected through it. One that was switched off by others is waited for: somebody may have meant it.
 Left to the caller, as RadioLost with the cause: no receiver could scan for Limits.patience_s.
 
 A receiver is named by its hci name or, surer with several dongles, by its adapter's address. One named by hci name
@@ -90,11 +91,12 @@ class BluezRadio:
             else:
                 self._lacking = None
                 self._name_default(watch.adapters, sink)
-                await self._tend(watch.adapters)
+                await self._tend(watch)
             self._give_up_when_mute()
             await watch.changed_within(self._limits.tick_s)
 
-    async def _tend(self, adapters: Mapping[str, BluezAdapter]) -> None:
+    async def _tend(self, watch: BluezWatch) -> None:
+        adapters = watch.adapters
         given = self._assign(adapters)
         for receiver in self._receivers:
             adapter = given.get(receiver.label)
@@ -106,6 +108,11 @@ class BluezRadio:
             else:
                 self._addresses[receiver.label] = adapter.address
                 await receiver.tend(adapter)
+                if receiver.owes_power:
+                    await watch.switch_on(adapter.hci)
+                elif receiver.wants_power_cycle:
+                    receiver.note_power_cycle()
+                    await watch.power_cycle(adapter.hci)
 
     def _assign(self, adapters: Mapping[str, BluezAdapter]) -> dict[str, BluezAdapter]:
         labels = [receiver.label for receiver in self._receivers]

@@ -34,6 +34,10 @@ _SILENT_MEANS = (
     " unplug it and plug it in again"
 )
 
+# An adapter that heard this many was among people or beacons, and so many silent scans after it are no chance.
+_LIVELY_HEARD = 600
+_LIVELY_NEW_SCANS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -42,6 +46,7 @@ class Limits:
     ``silent_s_max``: the pauses between new scans double up to this, for the shop that has no beacon yet.
     ``idle_s``: how long BlueZ may say "not discovering" while we scan; it says so when it dropped our session.
     ``retry_s``, ``retry_s_max``: the first pause after a refused start; it doubles up to the last.
+    ``stuck_s``: an adapter that refuses as long as this is busy with something that will not end by itself.
     ``settle_s``: adapters that return come one by one; a receiver takes another one only after this.
     ``patience_s``: with no receiver able to scan for this long, the listening is given up with its cause.
     ``tick_s``: how often the above are looked at when BlueZ signals nothing.
@@ -54,6 +59,7 @@ class Limits:
     idle_s: float = 2.0
     retry_s: float = 0.25
     retry_s_max: float = 5.0
+    stuck_s: float = 10.0
     settle_s: float = 5.0
     patience_s: float = 30.0
     tick_s: float = 0.5
@@ -73,6 +79,8 @@ class BluezReceiver:
         self._idle_since_mono_s: float | None = None
         self._retry_at_mono_s = 0.0
         self._refusals = 0
+        self._refused_since_mono_s: float | None = None
+        self._was_cycled = False
         self._new_scans = 0
         self._heard = 0
         self._heard_before_scan = 0
@@ -88,6 +96,20 @@ class BluezReceiver:
         return self._scanner is not None and self._state not in (ReceiverState.NO_BUS, ReceiverState.NO_BLUEZ)
 
     @property
+    def wants_power_cycle(self) -> bool:
+        """Whether the adapter seems stuck beyond what a new scan cures; asked for once, until it is heard again."""
+        if self._was_cycled:
+            return False
+        refused = self._refused_since_mono_s
+        is_refusing = refused is not None and self._clock.mono_s() - refused >= self._limits.stuck_s
+        return is_refusing or (self._heard >= _LIVELY_HEARD and self._new_scans >= _LIVELY_NEW_SCANS)
+
+    @property
+    def owes_power(self) -> bool:
+        """Whether it is our own doing that the adapter is off."""
+        return self._was_cycled and self._state is ReceiverState.OFF
+
+    @property
     def status(self) -> ReceiverStatus:
         last = self._last_heard_mono_s
         ago_s = None if last is None else max(0.0, self._clock.mono_s() - last)
@@ -100,7 +122,12 @@ class BluezReceiver:
         self._sink = sink
         self._retry_at_mono_s = 0.0
         self._refusals = self._new_scans = 0
+        self._refused_since_mono_s = None
         self._become(ReceiverState.STARTING)
+
+    def note_power_cycle(self) -> None:
+        _log.warning("adapter seems stuck and is switched off and on", extra={"adapter": self.label})
+        self._was_cycled = True
 
     def lack(self, state: ReceiverState, cause: str) -> None:
         """There is nothing to scan with. A scan that ran is dead; it is let go when BlueZ can answer again."""
@@ -153,10 +180,13 @@ class BluezReceiver:
         self._heard_before_scan = self._heard
         self._idle_since_mono_s = None
         self._refusals = 0
+        self._refused_since_mono_s = None
 
     def _refused(self, adapter: BluezAdapter, fault: BaseException) -> None:
         pause_s = retry_pause_s(self._refusals, self._limits)
         self._refusals += 1
+        if self._refused_since_mono_s is None:
+            self._refused_since_mono_s = self._clock.mono_s()
         self._retry_at_mono_s = self._clock.mono_s() + pause_s
         if isinstance(fault, BleakDBusError) and fault.dbus_error in _IN_PROGRESS:
             what = f"adapter {adapter.hci} is busy with another program's request; it is asked again"
@@ -172,6 +202,7 @@ class BluezReceiver:
         now = self._clock.mono_s()
         if self._heard > self._heard_before_scan:
             self._new_scans = 0
+            self._was_cycled = False
         heard = self._last_heard_mono_s
         quiet_s = now - (self._started_mono_s if heard is None else max(self._started_mono_s, heard))
         if adapter.is_discovering:

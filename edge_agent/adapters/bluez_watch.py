@@ -24,8 +24,11 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 
 # Everything a D-Bus connection throws when it cannot be made or dies under a call.
 BUS_FAULTS = (OSError, EOFError, DBusFastError, TimeoutError)
-# The bus and bluetoothd are on this machine and answer within milliseconds; a full second means stuck.
+# The bus and bluetoothd are on this machine and answer within milliseconds; two seconds mean stuck.
 CALL_S_MAX = 2.0
+# Switching takes a controller some hundred milliseconds, a sick one a second or two.
+_SWITCH_TRIES_MAX = 5
+_SWITCH_PAUSE_S = 0.2
 
 
 class BusLost(Exception):
@@ -84,11 +87,7 @@ class BluezWatch:
         if not (self._is_stale and self._has_owner):
             return
         self._is_stale = False
-        # Without this flag the question itself would start a bluetoothd that is down, and wait for it.
-        question = Message(
-            BLUEZ, "/", _OBJECTS, "GetManagedObjects", flags=MessageFlag.NO_AUTOSTART, signature="", body=[]
-        )
-        reply = await self._call(question)
+        reply = await self._call(_objects_question())
         if reply.message_type is MessageType.ERROR:
             # It went away between the signal and the question; its next owner makes us ask again.
             return
@@ -107,11 +106,41 @@ class BluezWatch:
         if not self._bus.connected:
             raise BusLost("the system message bus (D-Bus) closed the connection; it is tried again")
 
-    async def switch_power(self, hci: str, *, on: bool) -> bool:
-        """Ask BlueZ to switch an adapter; whether it agreed. Errors: BusLost."""
+    async def power_cycle(self, hci: str) -> bool:
+        """Switch an adapter off and on again; whether that was done: not while anything is connected through it.
+
+        It ends every program's scan on this adapter, also one that BlueZ itself has lost track of. Errors: BusLost.
+        """
+        if await self._is_in_use(hci):
+            return False
+        try:
+            await self._switch(hci, on=False)
+        finally:
+            await self.switch_on(hci)
+        return True
+
+    async def switch_on(self, hci: str) -> None:
+        """Errors: BusLost."""
+        await self._switch(hci, on=True)
+
+    async def _switch(self, hci: str, *, on: bool) -> None:
+        """Ask until BlueZ agrees: while it starts or stops a scan, or right after the last switching, it is busy."""
         body = [ADAPTER, "Powered", Variant("b", on)]
-        reply = await self._call(Message(BLUEZ, _PATHS + hci, _PROPERTIES, "Set", signature="ssv", body=body))
-        return reply.message_type is MessageType.METHOD_RETURN
+        for _ in range(_SWITCH_TRIES_MAX):
+            question = Message(BLUEZ, _PATHS + hci, _PROPERTIES, "Set", signature="ssv", body=body)
+            reply = await self._call(question)
+            if reply.message_type is MessageType.METHOD_RETURN:
+                return
+            await asyncio.sleep(_SWITCH_PAUSE_S)
+
+    async def _is_in_use(self, hci: str) -> bool:
+        reply = await self._call(_objects_question())
+        return reply.message_type is MessageType.ERROR or any(
+            path.startswith(_PATHS + hci + "/")
+            and DEVICE in interfaces
+            and interfaces[DEVICE]["Connected"].value
+            for path, interfaces in reply.body[0].items()
+        )
 
     async def _call(self, message: Message) -> Message:
         if not self._bus.connected:
@@ -190,6 +219,13 @@ async def _close(bus: MessageBus) -> None:
             await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast left it bare
     except BUS_FAULTS:
         pass  # it was dead already
+
+
+def _objects_question() -> Message:
+    """Without the flag the question itself would start a bluetoothd that is down, and wait for it."""
+    return Message(
+        BLUEZ, "/", _OBJECTS, "GetManagedObjects", flags=MessageFlag.NO_AUTOSTART, signature="", body=[]
+    )
 
 
 def _bus_call(member: str, signature: str, *body: object) -> Message:

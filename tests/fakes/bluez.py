@@ -77,6 +77,7 @@ class FakeBluez:
         self._refusals: dict[str, list[str]] = {}
         self._muted: set[str] = set()
         self._hung: set[str] = set()
+        self._wedged: set[str] = set()
         self.calls: list[str] = []
 
     async def __aenter__(self) -> Self:
@@ -123,6 +124,7 @@ class FakeBluez:
 
     def switch(self, hci: str, *, on: bool) -> None:
         if not on:
+            self._wedged.discard(_path(hci))
             self.drop_scans(hci)
         self._change(_path(hci), ADAPTER, {"Powered": Variant("b", on)})
 
@@ -144,6 +146,15 @@ class FakeBluez:
         """BlueZ ends every client's discovery on its own."""
         self._sessions.pop(_path(hci), None)
         self._change(_path(hci), ADAPTER, {"Discovering": Variant("b", False)})
+
+    def wedge(self, hci: str) -> None:
+        """BlueZ lost track of a discovery: it refuses the next until the adapter is switched off and on."""
+        self._wedged.add(_path(hci))
+
+    def connect(self, hci: str, address: str) -> None:
+        """Somebody's headphones use the adapter."""
+        properties = _device(address, _path(hci), ()) | {"Connected": Variant("b", True)}
+        self._add(f"{_path(hci)}/dev_{address.replace(':', '_')}", {DEVICE: properties})
 
     def is_scanned(self, hci: str) -> bool:
         return bool(self._sessions.get(_path(hci)))
@@ -221,7 +232,7 @@ class FakeBluez:
         elif message.member == "StartDiscovery":
             if not self._objects[path][ADAPTER]["Powered"].value:
                 return Message.new_error(message, "org.bluez.Error.NotReady", "Resource Not Ready")
-            if client in sessions:
+            if client in sessions or path in self._wedged:
                 return Message.new_error(message, _IN_PROGRESS, "Operation already in progress")
             sessions.add(client)
             self._muted.discard(path)

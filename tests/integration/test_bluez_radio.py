@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from edge_agent.adapters.bluez_radio import BluezRadio, find_adapter
 from edge_agent.adapters.bluez_receiver import Limits
@@ -299,6 +301,75 @@ async def test_an_adapter_switched_off_is_named_left_alone_and_heard_when_on_aga
         bluez.switch("hci0", on=False)
         bluez.switch("hci0", on=True)
         await flows(bluez, "hci0", heard)
+
+
+async def test_an_adapter_that_refuses_for_long_is_switched_off_and_on_once(bluez: FakeBluez) -> None:
+    bluez.plug("hci0")
+    bluez.wedge("hci0")
+    bluez.refuse("Set", times=2, error="org.bluez.Error.Busy")
+    radio = BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, stuck_s=0.2))
+    async with listening(radio) as heard:
+        await flows(bluez, "hci0", heard)
+    assert bluez.calls.count("Set") == 4
+
+
+async def test_an_adapter_that_others_use_is_not_switched_off(bluez: FakeBluez) -> None:
+    bluez.plug("hci0")
+    bluez.connect("hci0", "00:11:22:33:44:55")
+    bluez.wedge("hci0")
+    limits = replace(BRISK, stuck_s=0.1, patience_s=0.4)
+    with pytest.raises(RadioLost, match="busy"):
+        await BluezRadio(["hci0"], clock=RealClock(), limits=limits).listen(lambda _: None)
+    assert "Set" not in bluez.calls
+
+
+async def test_an_empty_shop_never_has_its_adapter_switched_off(bluez: FakeBluez) -> None:
+    bluez.plug("hci0")
+    limits = replace(BRISK, silent_s=0.02, silent_s_max=0.04)
+    async with listening(BluezRadio(["hci0"], clock=RealClock(), limits=limits)) as heard:
+        await flows(bluez, "hci0", heard)
+        await eventually(lambda: bluez.calls.count("StartDiscovery") > 8)
+    assert "Set" not in bluez.calls
+
+
+async def test_a_lively_shop_gone_silent_for_good_has_its_adapter_switched_off_and_on(
+    bluez: FakeBluez,
+) -> None:
+    bluez.plug("hci0")
+    limits = replace(BRISK, silent_s=0.05, silent_s_max=0.1)
+    radio = BluezRadio(["hci0"], clock=RealClock(), limits=limits)
+    async with listening(radio) as heard:
+        await flows(bluez, "hci0", heard)
+        while len(heard) < 650:
+            for _ in range(25):
+                bluez.advertise("hci0", BEACON, -60, manufacturer={0x4C: IBEACON})
+            await bluez.settle()
+        await eventually(lambda: "Set" in bluez.calls)
+        await flows(bluez, "hci0", heard)
+        assert radio.status.is_listening
+
+
+def test_everything_holds_on_the_loop_that_the_agent_runs_on(
+    bus_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus_address)
+
+    async def vanish_return_restart() -> None:
+        async with FakeBluez(bus_address) as bluez:
+            bluez.plug("hci0")
+            async with listening(BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)) as heard:
+                await flows(bluez, "hci0", heard)
+                bluez.unplug("hci0")
+                bluez.plug("hci0")
+                await flows(bluez, "hci0", heard)
+                await bluez.crash()
+                await bluez.start()
+                bluez.plug("hci0")
+                await flows(bluez, "hci0", heard)
+            assert not bluez.is_scanned("hci0")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(vanish_return_restart())
 
 
 async def test_the_default_adapter_is_the_first_powered_one(bluez: FakeBluez) -> None:
