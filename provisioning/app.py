@@ -99,6 +99,10 @@ def _prepare(home: Home, address: StoreAddress) -> Store:
         home.write_secrets(known)
     published = home.read_bundle()
     bundle = make_bundle(inventory, campaigns, known, published)
+    # The recording is of this branch's beacons, so it follows them.
+    if not home.recording_file.exists() or published is None or published.branch != branch:
+        say("Writing the recording for a machine without Bluetooth ...")
+        home.write_recording(branch)
     if bundle != published:
         home.write_bundle(bundle)
     home.ensure_certificates(portal_name(branch))

@@ -10,12 +10,17 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from engagement.estate.branch import Branch
 from engagement.estate.bundle import Bundle
 from engagement.values import Value
 from provisioning.adapters.certificates import ensure_certificates
 from provisioning.adapters.home_files import make_private_folder, read_private, write_private
 from provisioning.faults import WorkFailed
+from provisioning.recording import write_recording
 from provisioning.services.seeding import HomeSecrets
+
+# Any would do; a fixed one gives every home the same half hour to talk about.
+_RECORDING_SEED = 1
 
 V = TypeVar("V", bound=Value)
 
@@ -105,6 +110,13 @@ class Home:
 
     def write_bundle(self, bundle: Bundle) -> None:
         write_private(self.bundle_file, bundle.model_dump_json(indent=2).encode())
+
+    def write_recording(self, branch: Branch) -> None:
+        """The same for every home with these beacons; appears whole."""
+        beside = self.recording_file.with_suffix(".new")
+        write_recording(beside, branch, seed=_RECORDING_SEED)
+        beside.chmod(0o600)
+        beside.replace(self.recording_file)
 
     def write_agent_settings(self, settings: dict[str, str | int]) -> None:
         """TOML's basic strings are written as JSON's, without escaping what is not ASCII."""
