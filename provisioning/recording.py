@@ -338,15 +338,21 @@ def _phone_payload(kind: str, rng: Random) -> bytes:
     return join_structures((flags, Structure(COMPANY_DATA, company + rng.randbytes(rng.randrange(4, 22)))))
 
 
+# Whole AD structures around frames that break their own rules: a URL without text, telemetry of a version that does
+# not exist, an iBeacon cut short.
+_MALFORMED = tuple(
+    map(bytes.fromhex, ("0303aafe0416aafe10", "0303aafe0516aafe2002", "02010607ff4c0002150102"))
+)
+
+
 def _garbage(packets: list[_Packet], rng: Random) -> list[_Packet]:
     """Cut, bent and senseless packets between the good ones."""
     spoiled: list[_Packet] = []
     for packet in rng.sample(packets, round(len(packets) * _GARBAGE_SHARE)):
         bent = bytearray(packet.data)
         bent[rng.randrange(len(bent))] ^= 1 << rng.randrange(8)
-        data = rng.choice(
-            (packet.data[: rng.randrange(len(packet.data))], bytes(bent), rng.randbytes(31), b"")
-        )
+        cut = packet.data[: rng.randrange(len(packet.data))]
+        data = rng.choice((cut, bytes(bent), rng.randbytes(31), b"", *_MALFORMED))
         spoiled.append(packet._replace(address=_address(rng), data=data))
     return spoiled
 

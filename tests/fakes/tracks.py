@@ -38,11 +38,11 @@ class Floor:
         text = (folder / "cnf" / "tetam.dev").read_text(encoding="utf-8")
         rows = ast.literal_eval(text.split("Dongles:")[1].split("\n")[0].strip())
         self._names: dict[str, str] = {mac: name for mac, (_, _, name) in rows.items()}
-        self._places: dict[str, Place] = {name: Place(*place[:2]) for place, _, name in rows.values()}
+        self.places: dict[str, Place] = {name: Place(*place[:2]) for place, _, name in rows.values()}
         self._quarters = quarters
 
     def zones(self) -> dict[str, ZoneName]:
-        return {name: self._zone_of(name) for name in self._places}
+        return {name: self._zone_of(name) for name in self.places}
 
     def true_zone(self, place: Place) -> ZoneName:
         """The zone of the nearest receiver, or the quarter of the floor."""
@@ -63,7 +63,7 @@ class Floor:
             Spot(zone=self.true_zone(place), x_m=place.x_m, y_m=place.y_m, readings=heard)
             for place, heard in sorted(readings.items())
         )
-        return Fingerprints(version=1, receivers=tuple(sorted(self._places)), spots=spots)
+        return Fingerprints(version=1, receivers=tuple(sorted(self.places)), spots=spots)
 
     def walk(self, name: str) -> list[tuple[Sighting, Place]]:
         path = self._folder / "trk" / f"{name}_all_sensors.mbd"
@@ -79,7 +79,7 @@ class Floor:
         return ZoneName(name.removeprefix("sensor")[0] if self._quarters else name)
 
     def _nearest(self, place: Place) -> str:
-        return min(self._places, key=lambda name: _away_m(self._places[name], place))
+        return min(self.places, key=lambda name: _away_m(self.places[name], place))
 
 
 def _away_m(one: Place, other: Place) -> float:
