@@ -23,7 +23,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BECKON_AGENT_", extra="forbid", frozen=True)
 
-    home: Annotated[Path, Field(description="Folder of the ledger, the keys and the ballast; made when missing.")]
+    home: Annotated[
+        Path, Field(description="Folder of the ledger, the keys and the ballast; made when missing.")
+    ]
     bundle: Annotated[Path, Field(description="The bundle file that HQ's provisioning wrote for this agent.")]
     guest_address: Annotated[
         str, Field(description="Address that shoppers' phones reach; the guest network only.")
