@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
-from typing_extensions import override
 
 from edge_agent.adapters.ballast import Space, SpaceLimits
 from edge_agent.adapters.sqlite_file import (
@@ -25,6 +24,7 @@ from edge_agent.adapters.sqlite_file import (
     held_for_this_process,
     prepare,
 )
+from edge_agent.adapters.sqlite_group import GroupConnection, Outgoing, row_query, statements
 from edge_agent.ports import Clock, Entropy, StoreClosed, StoreFailed, StoreFull
 from edge_agent.services.deciding import Decision, Outcome, WaitingLine, judge
 from engagement.journal.entry import Entry
@@ -36,13 +36,6 @@ from engagement.ledger.record import Address, Key, Record, Rows, Rule
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 
-_WRITE = "INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body"
-_DELETE = "DELETE FROM record WHERE kind = ? AND id = ?"
-_JOURNAL = "INSERT INTO journal (lane, seq, stamp_ms, stamp_count, body, head) VALUES (?, ?, ?, ?, ?, ?)"
-_LANE = (
-    "INSERT INTO lane (lane, seq, stamp_ms, stamp_count, head) VALUES (?, ?, ?, ?, ?) ON CONFLICT (lane) DO UPDATE"
-    " SET seq = excluded.seq, stamp_ms = excluded.stamp_ms, stamp_count = excluded.stamp_count, head = excluded.head"
-)
 _SCAN = "SELECT id, body FROM record WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
 # Rules between two turns of the loop: a rule that signs takes 0.1 ms, and the radio and the pages wait meanwhile.
 _RULES_PER_TURN = 32
@@ -71,36 +64,6 @@ class StoreOptions:
     space: SpaceLimits = field(default_factory=SpaceLimits)
 
 
-class _Outgoing:
-    """What the next commit writes, and how the last one went; the loop and the connection's thread share it."""
-
-    def __init__(self) -> None:
-        self.statements: Sequence[tuple[str, Sequence[tuple[object, ...]]]] = ()
-        self.is_committed = False
-
-
-class _GroupConnection(sqlite3.Connection):
-    """Its commit() writes a whole group: one hop to the thread, and never a transaction left open in between."""
-
-    def __init__(self, outgoing: _Outgoing, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._outgoing = outgoing
-
-    @override
-    def commit(self) -> None:
-        self._outgoing.is_committed = False
-        self.execute("BEGIN IMMEDIATE")
-        try:
-            for sql, rows in self._outgoing.statements:
-                self.executemany(sql, rows)
-            self.execute("COMMIT")
-        except BaseException:
-            if self.in_transaction:  # a full disk may have rolled it back already
-                self.execute("ROLLBACK")
-            raise
-        self._outgoing.is_committed = True
-
-
 class _DiskFull(Exception):
     """SQLite found no room; the transaction is rolled back."""
 
@@ -120,9 +83,9 @@ async def open_sqlite_store(
         await asyncio.to_thread(space.make_room_to_start)
         facts = await asyncio.to_thread(prepare, path, clock=clock, entropy=entropy)
         await asyncio.to_thread(space.look)
-        outgoing = _Outgoing()
+        outgoing = Outgoing()
         async with aiosqlite.connect(
-            path, isolation_level=None, timeout=5, factory=partial(_GroupConnection, outgoing)
+            path, isolation_level=None, timeout=5, factory=partial(GroupConnection, outgoing)
         ) as connection:
             for pragma in PRAGMAS:
                 await connection.execute(pragma)
@@ -140,7 +103,7 @@ class SqliteStore:
         self,
         path: Path,
         connection: aiosqlite.Connection,
-        outgoing: _Outgoing,
+        outgoing: Outgoing,
         facts: LedgerFacts,
         space: Space,
         clock: Clock,
@@ -224,7 +187,7 @@ class SqliteStore:
             raise StoreFailed(str(error)) from error
 
     async def _commit(self, group: Group, outcomes: list[Outcome]) -> None:
-        self._outgoing.statements = list(_statements(group))
+        self._outgoing.statements = list(statements(group))
         self._outgoing.is_committed = False
         try:
             await self._connection.commit()
@@ -266,7 +229,7 @@ class SqliteStore:
     async def _select(self, addresses: Sequence[Address]) -> dict[Address, str]:
         found: dict[Address, str] = {}
         for first in range(0, len(addresses), _KEYS_PER_QUERY_MAX):
-            sql, values = _row_query(addresses[first : first + _KEYS_PER_QUERY_MAX])
+            sql, values = row_query(addresses[first : first + _KEYS_PER_QUERY_MAX])
             for kind, row_id, body in await self._connection.execute_fetchall(sql, values):
                 found[(kind, row_id)] = body
         return found
@@ -395,29 +358,3 @@ def _refuse(decisions: Iterable[Decision], error: type[Exception]) -> None:
 def _tell(outcomes: Iterable[Outcome]) -> None:
     for outcome in outcomes:
         outcome.tell()
-
-
-def _statements(group: Group) -> Iterable[tuple[str, Sequence[tuple[object, ...]]]]:
-    yield (
-        _WRITE,
-        [(*address, written.body) for address, written in group.writes.items() if written is not None],
-    )
-    yield _DELETE, [address for address, written in group.writes.items() if written is None]
-    yield _JOURNAL, [(each.lane, each.seq, *each.stamp, each.body, each.head) for each in group.entries]
-    ends = {entry.lane: entry for entry in group.entries}.values()
-    yield _LANE, [(each.lane, each.seq, *each.stamp, each.head) for each in ends]
-
-
-def _row_query(addresses: Sequence[Address]) -> tuple[str, list[str | None]]:
-    """One query for many keys. Its size grows in steps of four, so that few texts stay prepared."""
-    places = 4
-    while places < len(addresses):
-        places *= 4
-    values: list[str | None] = [part for address in addresses for part in address]
-    values += [None] * (2 * (places - len(addresses)))
-    asked = ", ".join(["(?, ?)"] * places)
-    sql = (
-        f"WITH asked (kind, id) AS (VALUES {asked}) SELECT record.kind, record.id, record.body"  # noqa: S608 places
-        " FROM asked CROSS JOIN record ON record.kind = asked.kind AND record.id = asked.id"
-    )
-    return sql, values

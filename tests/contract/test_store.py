@@ -34,10 +34,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace[RunStore
     if request.param == "memory":
         return MemoryPlace()
     if request.param == "memory one by one":
-        return MemoryPlace(commit_batch_max=1)
+        return MemoryPlace(commit_batch_max=1, waiting_max=8)
     options = {
         "sqlite": StoreOptions(),
-        "sqlite one by one": StoreOptions(commit_batch_max=1),
+        "sqlite one by one": StoreOptions(commit_batch_max=1, waiting_max=8),
         "sqlite without cache": StoreOptions(cached_rows_max=0),
     }
     return SqlitePlace(tmp_path, options=options[request.param])

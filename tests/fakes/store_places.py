@@ -40,13 +40,16 @@ async def running(place: StorePlace[S_co]) -> AsyncIterator[S_co]:
 
 
 class MemoryPlace:
-    def __init__(self, *, commit_batch_max: int = 512) -> None:
+    def __init__(self, *, commit_batch_max: int = 512, waiting_max: int = 4096) -> None:
         self._disk = new_disk(SeededEntropy())
         self._commit_batch_max = commit_batch_max
+        self._waiting_max = waiting_max
 
     @asynccontextmanager
     async def idle(self) -> AsyncIterator[MemoryStore]:
-        store = MemoryStore(self._disk, commit_batch_max=self._commit_batch_max)
+        store = MemoryStore(
+            self._disk, commit_batch_max=self._commit_batch_max, waiting_max=self._waiting_max
+        )
         try:
             yield store
         finally:
