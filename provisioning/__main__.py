@@ -33,13 +33,17 @@ def up() -> None:
     BECKON_HOME (default .beckon) holds all state. BECKON_PORT (default 8600) is the base of the ports:
     guest http is 10 above it, guest https 11, staff https 12.
     """
-    # From here on, also while the rest is imported: stopping is no failure, even where SIGINT came ignored.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    # SIGINT also where it came ignored, as in the background of a script; SIGHUP not, because nohup means it.
+    stop_on = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        stop_on.append(signal.SIGHUP)
+    # From here on, also while the rest is imported, stopping is no failure.
+    for number in stop_on:
         signal.signal(number, _stopped_early)
     from provisioning import app
     from provisioning.config import up_settings
 
-    app.up(up_settings())
+    app.up(up_settings(), stop_on)
 
 
 def _stopped_early(_number: int, _frame: object) -> NoReturn:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from provisioning.adapters.home_files import only_owner
 from provisioning.adapters.make_parent import MakeParent
 from provisioning.adapters.ports_taken import Holder, holder_of, is_free
 from provisioning.adapters.programs import ChildProgram
-from provisioning.adapters.terminal import say
+from provisioning.adapters.terminal import is_private, say
 from provisioning.adapters.yaml_files import read_campaigns, read_inventory
 from provisioning.config import UpSettings
 from provisioning.faults import WorkFailed
@@ -31,8 +32,8 @@ _PARENT_POLL_S = 0.5
 _OWN_LEFTOVER_S = 20.0
 
 
-def up(settings: UpSettings) -> None:
-    """Run until SIGINT, SIGTERM or SIGHUP. Errors: WorkFailed, ConfigurationWrong."""
+def up(settings: UpSettings, stop_on: Sequence[signal.Signals]) -> None:
+    """Run until one of the signals. Errors: WorkFailed, ConfigurationWrong."""
     # Also what the agent makes is for this user alone.
     os.umask(0o077)
     home = Home(settings.home.expanduser().resolve())
@@ -43,7 +44,7 @@ def up(settings: UpSettings) -> None:
         store = _prepare(home, address)
         _await_ports(home, address)
         try:
-            asyncio.run(_run(store))
+            asyncio.run(_run(store, stop_on))
         finally:
             home.remove_run_facts()
     say("Stopped.")
@@ -74,7 +75,8 @@ class Store(Watcher):
             say(f"{name} is healthy again as process {pid}.")
             return
         self._greeted = True
-        say(summary(self.branch, facts, home=self.home.folder, log=self.home.log_file))
+        home = self.home
+        say(summary(self.branch, facts, home=home.folder, log=home.log_file, is_private=is_private()))
         for complaint in health.complaints:
             say(f"  note: {complaint}")
 
@@ -141,11 +143,11 @@ def _is_our_agent(holder: Holder, settings_file: Path) -> bool:
     return holder.command is not None and str(settings_file) in holder.command
 
 
-async def _run(store: Store) -> None:
+async def _run(store: Store, stop_on: Sequence[signal.Signals]) -> None:
     """Keep the agent alive until a signal, or until make stops us."""
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in stop_on:
         loop.add_signal_handler(number, told_to_stop.set)
     agent = ChildProgram(
         program=AGENT,

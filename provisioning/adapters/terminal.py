@@ -9,6 +9,11 @@ def say(text: str) -> None:
     _write(sys.stdout, text)
 
 
+def is_private() -> bool:
+    """Whether a person's own screen reads what ``say`` writes."""
+    return sys.stdout.isatty()
+
+
 def complain(text: str) -> None:
     _write(sys.stderr, text)
 

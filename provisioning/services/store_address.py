@@ -88,22 +88,27 @@ def run_facts(
     }
 
 
-def summary(branch: Branch, facts: dict[str, Any], *, home: Path, log: Path) -> str:
-    """What the terminal shows once the store is open."""
+def summary(branch: Branch, facts: dict[str, Any], *, home: Path, log: Path, is_private: bool) -> str:
+    """What the terminal shows once the store is open.
+
+    ``is_private``: a person's own screen, which may show the till's token; a pipe or a log may not.
+    """
+    token = facts["till_token"] if is_private else f"till_token in {home / 'run.json'}"
     return f"""
 {branch.name} is open.
 
   Shoppers      {facts["shopper_url"]}
-                (any 127.x.y.z you call from is another phone)
+                (each 127.x.y.z that calls is another phone)
   Till          {facts["till_url"]}
-                cashier {facts["cashier"]}, PIN {facts["cashier_pin"]}
+                pair it once with {token}
+                then sign in as {facts["cashier"]} with PIN {facts["cashier_pin"]}
   Staff API     {facts["staff_api_url"]}
-                till token: till_token in {home / "run.json"}
   Health        {facts["health_url"]}
   Member code   {facts["member_code"] or "none: no member carries a tag"}
   Radio         {facts["radio"]}
 
-  The pages are signed by an authority of this home only. To spare the browser's warning, import
+  The pages are signed by an authority made for this home; it can vouch for this machine only.
+  To spare the browser's warning, import it:
                 {facts["ca_file"]}
   or call with  curl --cacert {facts["ca_file"]} {facts["health_url"]}
 

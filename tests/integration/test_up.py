@@ -258,6 +258,16 @@ def test_sigint_stops_it_also_where_it_came_ignored(tmp_path: Path) -> None:
         assert not is_alive(pid)
 
 
+def test_nohup_is_obeyed(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-m", "provisioning", "up"]
+    with running(tmp_path / "home", free_base(), command=command) as up:
+        (pid,) = up.facts()["pids"].values()
+        up.process.send_signal(signal.SIGHUP)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: _agent_of(up) not in (None, pid), START_S, lambda: up.text)
+        assert up.stop() == 0
+
+
 def test_a_stop_during_the_start_is_clean(tmp_path: Path) -> None:
     with running(tmp_path / "home", free_base()) as up:
         until(lambda: "Starting" in up.text, START_S)
