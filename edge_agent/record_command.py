@@ -108,7 +108,8 @@ def main_record(args: argparse.Namespace) -> int:
 
 async def _record_here(args: argparse.Namespace, out: TextIO) -> int:
     # bleak takes a moment to load, which the program's other commands need not wait for.
-    from edge_agent.adapters.bluez_radio import BluezRadio, find_adapter
+    from edge_agent.adapters.bluez_radio import BluezRadio
+    from edge_agent.adapters.bluez_watch import find_adapter
     from edge_agent.adapters.clock import SystemClock
 
     if not args.adapter and await find_adapter() is None:

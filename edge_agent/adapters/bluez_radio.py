@@ -16,27 +16,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from edge_agent.adapters.bluez_receiver import BluezReceiver, Limits
-from edge_agent.adapters.bluez_watch import BluezAdapter, BluezWatch, BusLost, watching_bluez
+from edge_agent.adapters.bluez_watch import BluezAdapter, BluezWatch, BusLost, default_adapter, watching_bluez
 from edge_agent.ports import Clock, RadioLost
 from edge_agent.radio_status import RadioStatus, ReceiverState
 from engagement.advertisement.packet import Advertisement
 
 # A dead bus daemon is restarted by systemd within a second or so.
 BUS_RETRY_S = 0.5
-# What `make run` may wait for an answer before it takes the recording.
-FIND_S_MAX = 0.8
 _NO_ADAPTER = "BlueZ has no Bluetooth adapter; is one plugged in, and does rfkill list it unblocked?"
 _ADDRESS = re.compile(r"^(?:[0-9A-F]{2}:){5}[0-9A-F]{2}$")
-
-
-async def find_adapter() -> str | None:
-    """Address of the machine's Bluetooth adapter, a powered one first; None when there is no bus, BlueZ or adapter."""
-    try:
-        async with asyncio.timeout(FIND_S_MAX), watching_bluez() as watch:
-            first = _default(watch.adapters.values())
-            return None if first is None else first.address
-    except (BusLost, TimeoutError):
-        return None
 
 
 class BluezRadio:
@@ -132,7 +120,7 @@ class BluezRadio:
         self, adapters: Mapping[str, BluezAdapter], sink: Callable[[Advertisement], None]
     ) -> None:
         """With no receiver named, the first adapter found becomes the one, and keeps its name."""
-        first = _default(adapters.values())
+        first = default_adapter(adapters.values())
         if self._receivers or first is None:
             return
         self._receivers.append(BluezReceiver(first.hci, self._clock, self._limits))
@@ -183,8 +171,3 @@ def adopt(
     if len(left) == 1 and len(free) == 1:
         adopted[left[0]] = free.popitem()[1]
     return adopted
-
-
-def _default(adapters: Iterable[BluezAdapter]) -> BluezAdapter | None:
-    """A powered adapter before one that is off, then by number: hci2 before hci10."""
-    return min(adapters, key=lambda one: (not one.is_powered, len(one.hci), one.hci), default=None)

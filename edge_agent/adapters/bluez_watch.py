@@ -6,7 +6,7 @@ and gives each appearance a number. A scan that was started on another number th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +29,8 @@ CALL_S_MAX = 2.0
 # Switching takes a controller some hundred milliseconds, a sick one a second or two.
 _SWITCH_TRIES_MAX = 5
 _SWITCH_PAUSE_S = 0.2
+# What a start may wait for an answer before it takes the recording.
+FIND_S_MAX = 0.8
 
 
 class BusLost(Exception):
@@ -190,6 +192,21 @@ class BluezWatch:
             is_powered = bool(changed["Powered"].value)
             known = replace(known, is_powered=is_powered, incarnation=self._incarnations)
         self._adapters[hci] = known
+
+
+async def find_adapter() -> str | None:
+    """Address of the machine's Bluetooth adapter, a powered one first; None when there is no bus, BlueZ or adapter."""
+    try:
+        async with asyncio.timeout(FIND_S_MAX), watching_bluez() as watch:
+            first = default_adapter(watch.adapters.values())
+            return None if first is None else first.address
+    except (BusLost, TimeoutError):
+        return None
+
+
+def default_adapter(adapters: Iterable[BluezAdapter]) -> BluezAdapter | None:
+    """A powered adapter before one that is off, then by number: hci2 before hci10."""
+    return min(adapters, key=lambda one: (not one.is_powered, len(one.hci), one.hci), default=None)
 
 
 @asynccontextmanager

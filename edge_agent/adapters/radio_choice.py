@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from edge_agent.adapters.bluez_radio import BluezRadio, find_adapter
+from edge_agent.adapters.bluez_watch import find_adapter
 from edge_agent.adapters.recorded_radio import RecordedRadio
 from edge_agent.config import Settings
 from edge_agent.ports import Clock, Radio
@@ -36,4 +36,7 @@ async def choose_radio(settings: Settings, agent: Agent, clock: Clock) -> Radio:
     if has_recording and (settings.radio == "recording" or await find_adapter() is None):
         assert settings.recording is not None
         return RecordedRadio(settings.recording, settings.recording.stem, clock)
+    # bleak takes 7 MB and a quarter of a second, which an agent with a recording need not spend.
+    from edge_agent.adapters.bluez_radio import BluezRadio
+
     return BluezRadio([receiver.adapter for receiver in agent.receivers], clock=clock)

@@ -1,6 +1,8 @@
 """The real bleak scanner against a BlueZ on a private message bus: every packet, and every way to lose them."""
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from edge_agent.adapters.bluez_radio import BluezRadio, find_adapter
+from edge_agent.adapters.bluez_radio import BluezRadio
 from edge_agent.adapters.bluez_receiver import Limits
+from edge_agent.adapters.bluez_watch import find_adapter
 from edge_agent.ports import RadioLost
 from edge_agent.radio_status import ReceiverState
 from engagement.advertisement.packet import Advertisement
@@ -88,6 +91,26 @@ async def flows(
 
     await eventually(sent_and_heard, within_s, f"an advertisement over {hci}")
     return heard[-1]
+
+
+def open_sockets() -> dict[int, int]:
+    """File numbers by the kernel's number of the socket, which rises and is never used twice."""
+    sockets: dict[int, int] = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:
+            continue  # it was the listing's own
+        if target.startswith("socket:["):
+            sockets[int(target[len("socket:[") : -1])] = int(name)
+    return sockets
+
+
+def shut(number: int) -> None:
+    """Make a connection die under whoever holds it."""
+    ours = socket.socket(fileno=os.dup(number))
+    ours.shutdown(socket.SHUT_RDWR)
+    ours.close()
 
 
 @pytest.mark.parametrize("rule", ["any_filter", "rssi_filter"])
@@ -212,15 +235,21 @@ async def test_two_adapters_are_heard_at_once(bluez: FakeBluez) -> None:
     assert by_adapter["hci1"] == [-80] * 25
 
 
-async def test_a_restart_of_bluetoothd_is_survived_within_three_seconds(bluez: FakeBluez) -> None:
+@pytest.mark.parametrize("is_announced", [True, False], ids=["adapter announced", "adapter there already"])
+async def test_a_restart_of_bluetoothd_is_survived_within_three_seconds(
+    is_announced: bool, bluez: FakeBluez
+) -> None:
     bluez.plug("hci0")
     radio = BluezRadio(["hci0"], clock=RealClock())
     async with listening(radio) as heard:
         await flows(bluez, "hci0", heard)
         await bluez.crash()
         await eventually(lambda: state(radio) is ReceiverState.NO_BLUEZ)
+        if not is_announced:
+            bluez.plug("hci0")
         await bluez.start()
-        bluez.plug("hci0")
+        if is_announced:
+            bluez.plug("hci0")
         await flows(bluez, "hci0", heard, within_s=3.0)
         assert state(radio) is ReceiverState.HEARING
         assert radio.status.receivers[0].restarts == 1
@@ -265,9 +294,35 @@ async def test_a_start_refused_as_in_progress_is_tried_again(bluez: FakeBluez) -
 
 async def test_a_scan_that_bluez_dropped_is_begun_anew(bluez: FakeBluez) -> None:
     bluez.plug("hci0")
-    async with listening(BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)) as heard:
+    limits = replace(BRISK, silent_s=60)
+    async with listening(BluezRadio(["hci0"], clock=RealClock(), limits=limits)) as heard:
         await flows(bluez, "hci0", heard)
         bluez.drop_scans("hci0")
+        await flows(bluez, "hci0", heard)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["the watch's", "bleak's"])
+async def test_a_connection_to_the_bus_that_dies_is_made_anew(which: int, bluez: FakeBluez) -> None:
+    bluez.plug("hci0")
+    before = open_sockets()
+    async with listening(
+        BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, silent_s=60))
+    ) as heard:
+        await flows(bluez, "hci0", heard)
+        now = open_sockets()
+        shut(now[sorted(now.keys() - before.keys())[which]])
+        await eventually(lambda: bluez.calls.count("StartDiscovery") == 2)
+        await flows(bluez, "hci0", heard)
+
+
+async def test_a_bluetoothd_that_answers_no_more_is_waited_for(bluez: FakeBluez) -> None:
+    bluez.plug("hci0")
+    bluez.hang("StartDiscovery")
+    radio = BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, start_s=0.1))
+    async with listening(radio) as heard:
+        await eventually(lambda: state(radio) is ReceiverState.REFUSED)
+        assert "did not start scanning" in (radio.status.cause or "")
+        bluez.answer("StartDiscovery")
         await flows(bluez, "hci0", heard)
 
 
