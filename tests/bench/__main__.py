@@ -16,7 +16,6 @@ from tests.bench.result import Figure
 from tests.bench.rig import Home, lay_home
 
 OUT = Path("out/bench.json")
-_BASE_PORT = 18600
 
 _GROUPS: dict[str, Callable[[Home], list[Figure]]] = {
     "portal": measure_portal,
@@ -32,7 +31,7 @@ def main() -> None:
     wanted = parser.parse_args().groups or list(_GROUPS)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as temporary:
-        home = lay_home(Path(temporary) / "home", _BASE_PORT)
+        home = lay_home(Path(temporary) / "home")
         for group in wanted:
             for figure in _GROUPS[group](home):
                 print(json.dumps(figure.as_json()))

@@ -34,8 +34,9 @@ class Home:
         return port
 
 
-def lay_home(folder: Path, base_port: int) -> Home:
-    """Let `beckon up` make a home, then stop it again."""
+def lay_home(folder: Path) -> Home:
+    """Let `beckon up` make a home on free ports, then stop it again."""
+    base_port = next(base for base in range(18_600, 60_000, 100) if not _in_use(base))
     environment = {**os.environ, "BECKON_HOME": str(folder), "BECKON_PORT": str(base_port)}
     up = subprocess.Popen(
         [sys.executable, "-m", "provisioning", "up"], env=environment, stdout=subprocess.DEVNULL
@@ -53,6 +54,18 @@ def lay_home(folder: Path, base_port: int) -> Home:
         up.send_signal(signal.SIGTERM)
         up.wait(30)
     return Home(folder, facts, settings)
+
+
+def _in_use(base_port: int) -> bool:
+    """Whether anybody listens on a port that the store or a measurement's peer would take."""
+    for port in range(base_port, base_port + 60):
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                return True
+    return False
 
 
 @dataclass
