@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
+from edge_agent.adapters.log_lines import log_to_stderr
 from edge_agent.ports import Radio, RadioLost
 from engagement.advertisement.frames import AltBeacon, IBeacon, parse_structure
 from engagement.advertisement.malformed import MalformedFrame
@@ -109,12 +110,16 @@ def main_record(args: argparse.Namespace) -> int:
 async def _record_here(args: argparse.Namespace, out: TextIO) -> int:
     # bleak takes a moment to load, which the program's other commands need not wait for.
     from edge_agent.adapters.bluez_radio import BluezRadio
+    from edge_agent.adapters.bluez_receiver import Limits
     from edge_agent.adapters.bluez_watch import find_adapter
     from edge_agent.adapters.clock import SystemClock
 
+    log_to_stderr("WARNING")
     if not args.adapter and await find_adapter() is None:
         return _say(_FAILED, _NO_ADAPTER)
-    radio = BluezRadio(args.adapter or (), clock=SystemClock())
+    # Somebody sits in front of this command: an adapter that they named is not replaced, nor waited for as long.
+    limits = Limits(settle_s=math.inf, patience_s=5.0)
+    radio = BluezRadio(args.adapter or (), clock=SystemClock(), limits=limits)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from edge_agent.adapters.bluez_receiver import BluezReceiver, Limits
 from edge_agent.adapters.bluez_watch import BluezAdapter, BluezWatch, BusLost, default_adapter, watching_bluez
 from edge_agent.ports import Clock, RadioLost
-from edge_agent.radio_status import RadioStatus, ReceiverState
+from edge_agent.radio_status import RadioStatus, ReceiverState, ReceiverStatus
 from engagement.advertisement.packet import Advertisement
 
 # A dead bus daemon is restarted by systemd within a second or so.
@@ -37,7 +37,7 @@ class BluezRadio:
         self._addresses = {label: label.upper() for label in adapters if _ADDRESS.match(label.upper())}
         self._unmet_since_mono_s: dict[str, float] = {}
         self._mute_since_mono_s: float | None = None
-        self._lacking: str | None = None
+        self._lacking = ReceiverState.STARTING, ""
 
     @property
     def name(self) -> str:
@@ -48,6 +48,9 @@ class BluezRadio:
 
     @property
     def status(self) -> RadioStatus:
+        if not self._receivers:
+            state, cause = self._lacking
+            return RadioStatus(self.name, (ReceiverStatus("default", state, 0, None, 0, cause or None),))
         return RadioStatus(self.name, tuple(receiver.status for receiver in self._receivers))
 
     async def listen(self, sink: Callable[[Advertisement], None]) -> None:
@@ -77,7 +80,7 @@ class BluezRadio:
                     "bluetoothd is not running; start it with: systemctl start bluetooth",
                 )
             else:
-                self._lacking = None
+                self._lacking = ReceiverState.ABSENT, _NO_ADAPTER
                 self._name_default(watch.adapters, sink)
                 await self._tend(watch)
             self._give_up_when_mute()
@@ -127,7 +130,7 @@ class BluezRadio:
         self._receivers[0].begin(sink)
 
     def _lack(self, state: ReceiverState, cause: str) -> None:
-        self._lacking = cause
+        self._lacking = state, cause
         for receiver in self._receivers:
             receiver.lack(state, cause)
 
@@ -139,7 +142,7 @@ class BluezRadio:
         elif self._mute_since_mono_s is None:
             self._mute_since_mono_s = now
         elif now - self._mute_since_mono_s >= self._limits.patience_s:
-            raise RadioLost(self.status.cause or self._lacking or _NO_ADAPTER)
+            raise RadioLost(self.status.cause or _NO_ADAPTER)
 
 
 def assign(

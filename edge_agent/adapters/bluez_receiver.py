@@ -16,7 +16,7 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDBusError, BleakError
 
 from edge_agent.adapters.bluez_payload import ad_structures
-from edge_agent.adapters.bluez_watch import BUS_FAULTS, BluezAdapter
+from edge_agent.adapters.bluez_watch import ACCESS_DENIED, ACCESS_DENIED_MEANS, BUS_FAULTS, BluezAdapter
 from edge_agent.ports import Clock
 from edge_agent.radio_status import ReceiverState, ReceiverStatus
 from engagement.advertisement.packet import Advertisement
@@ -79,7 +79,7 @@ class BluezReceiver:
         self._idle_since_mono_s: float | None = None
         self._retry_at_mono_s = 0.0
         self._refusals = 0
-        self._refused_since_mono_s: float | None = None
+        self._stuck_since_mono_s: float | None = None
         self._was_cycled = False
         self._new_scans = 0
         self._heard = 0
@@ -100,8 +100,8 @@ class BluezReceiver:
         """Whether the adapter seems stuck beyond what a new scan cures; asked for once, until it is heard again."""
         if self._was_cycled:
             return False
-        refused = self._refused_since_mono_s
-        is_refusing = refused is not None and self._clock.mono_s() - refused >= self._limits.stuck_s
+        since = self._stuck_since_mono_s
+        is_refusing = since is not None and self._clock.mono_s() - since >= self._limits.stuck_s
         return is_refusing or (self._heard >= _LIVELY_HEARD and self._new_scans >= _LIVELY_NEW_SCANS)
 
     @property
@@ -122,7 +122,7 @@ class BluezReceiver:
         self._sink = sink
         self._retry_at_mono_s = 0.0
         self._refusals = self._new_scans = 0
-        self._refused_since_mono_s = None
+        self._stuck_since_mono_s = None
         self._become(ReceiverState.STARTING)
 
     def note_power_cycle(self) -> None:
@@ -180,20 +180,26 @@ class BluezReceiver:
         self._heard_before_scan = self._heard
         self._idle_since_mono_s = None
         self._refusals = 0
-        self._refused_since_mono_s = None
+        self._stuck_since_mono_s = None
 
     def _refused(self, adapter: BluezAdapter, fault: BaseException) -> None:
-        pause_s = retry_pause_s(self._refusals, self._limits)
+        now = self._clock.mono_s()
+        self._retry_at_mono_s = now + retry_pause_s(self._refusals, self._limits)
         self._refusals += 1
-        if self._refused_since_mono_s is None:
-            self._refused_since_mono_s = self._clock.mono_s()
-        self._retry_at_mono_s = self._clock.mono_s() + pause_s
-        if isinstance(fault, BleakDBusError) and fault.dbus_error in _IN_PROGRESS:
+        error = fault.dbus_error if isinstance(fault, BleakDBusError) else None
+        is_stuck = error in _IN_PROGRESS or isinstance(fault, TimeoutError)
+        if not is_stuck:
+            self._stuck_since_mono_s = None
+        elif self._stuck_since_mono_s is None:
+            self._stuck_since_mono_s = now
+        if error in _IN_PROGRESS:
             what = f"adapter {adapter.hci} is busy with another program's request; it is asked again"
             self._become(ReceiverState.BUSY, what)
-        elif isinstance(fault, TimeoutError):
+        elif is_stuck:
             what = f"adapter {adapter.hci} did not start scanning within {self._limits.start_s:g} s; it may be stuck"
             self._become(ReceiverState.REFUSED, what)
+        elif error == ACCESS_DENIED:
+            self._become(ReceiverState.REFUSED, ACCESS_DENIED_MEANS)
         else:
             self._become(ReceiverState.REFUSED, f"BlueZ refused to scan on {adapter.hci}: {fault}")
 

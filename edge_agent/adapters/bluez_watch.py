@@ -22,6 +22,11 @@ _DBUS = "org.freedesktop.DBus"
 _OBJECTS = "org.freedesktop.DBus.ObjectManager"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 
+ACCESS_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+ACCESS_DENIED_MEANS = (
+    "this user may not use Bluetooth; add it to the group bluetooth and start the agent again"
+)
+
 # Everything a D-Bus connection throws when it cannot be made or dies under a call.
 BUS_FAULTS = (OSError, EOFError, DBusFastError, TimeoutError)
 # The bus and bluetoothd are on this machine and answer within milliseconds; two seconds mean stuck.
@@ -34,7 +39,8 @@ FIND_S_MAX = 0.8
 
 
 class BusLost(Exception):
-    """The system message bus cannot be reached, or closed the connection; ``cause`` is for people."""
+    """The system message bus cannot be reached, closed the connection, or lets us ask nothing; ``cause`` is for
+    people."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -90,6 +96,8 @@ class BluezWatch:
             return
         self._is_stale = False
         reply = await self._call(_objects_question())
+        if reply.error_name == ACCESS_DENIED:
+            raise BusLost(ACCESS_DENIED_MEANS)
         if reply.message_type is MessageType.ERROR:
             # It went away between the signal and the question; its next owner makes us ask again.
             return

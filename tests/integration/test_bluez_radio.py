@@ -469,11 +469,24 @@ async def test_what_is_not_cured_in_time_is_given_up_with_its_cause(
     assert says in lost.value.cause
 
 
+async def test_a_user_who_may_not_ask_is_told_so(bluez: FakeBluez) -> None:
+    bluez.plug("hci0")
+    denied = "org.freedesktop.DBus.Error.AccessDenied"
+    limits = replace(BRISK, patience_s=0.2, stuck_s=0.0)
+    for method in ("StartDiscovery", "GetManagedObjects"):
+        bluez.refuse(method, times=100, error=denied)
+        with pytest.raises(RadioLost, match="group bluetooth"):
+            await BluezRadio(["hci0"], clock=RealClock(), limits=limits).listen(lambda _: None)
+    assert "Set" not in bluez.calls
+
+
 async def test_a_machine_without_adapter_is_given_up_with_that_cause(bluez: FakeBluez) -> None:
     radio = BluezRadio(clock=RealClock(), limits=Limits(patience_s=0.1, tick_s=0.02))
     with pytest.raises(RadioLost, match="no Bluetooth adapter"):
         async with asyncio.timeout(3):
             await radio.listen(lambda _: None)
+    assert (state(radio), radio.status.is_listening) == (ReceiverState.ABSENT, False)
+    assert "no Bluetooth adapter" in (radio.status.cause or "")
 
 
 async def test_stopping_ends_the_scan_and_listening_again_leaks_nothing(bluez: FakeBluez) -> None:
