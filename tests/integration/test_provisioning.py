@@ -103,7 +103,7 @@ class TestCommands:
         text = (shipped / "campaigns" / "shake.yaml").read_text(encoding="utf-8")
         first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
         first.write_text(
-            text.replace("win_bps: 4000", "win_bps: 40000").replace("units:", "unit:"), encoding="utf-8"
+            text.replace("win_bps: 5000", "win_bps: 40000").replace("units:", "unit:"), encoding="utf-8"
         )
         second.write_text("version: 1\nid: [\n", encoding="utf-8")
         done = beckon("campaign", "check", first, second)

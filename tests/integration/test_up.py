@@ -128,7 +128,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         assert up.stop() == 0
 
 
-def get(url: str, ca_file: str) -> tuple[int, bytes]:
+def ask(
+    method: str, url: str, ca_file: str, *, body: object = None, token: str = "", source: str = "127.0.0.1"
+) -> tuple[int, bytes]:
     """Status and body, over TLS verified against the authority where the address says https."""
     parts = urlsplit(url)
     assert parts.hostname is not None
@@ -136,15 +138,27 @@ def get(url: str, ca_file: str) -> tuple[int, bytes]:
     if parts.scheme == "https":
         context = ssl.create_default_context(cafile=ca_file)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=10, context=context, source_address=(source, 0)
+        )
     else:
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        connection.request("GET", parts.path or "/")
+        connection.request(
+            method,
+            parts.path or "/",
+            None if body is None else json.dumps(body),
+            headers if body or token else {},
+        )
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
         connection.close()
+
+
+def get(url: str, ca_file: str) -> tuple[int, bytes]:
+    return ask("GET", url, ca_file)
 
 
 class TestOpenStore:
@@ -177,14 +191,27 @@ class TestOpenStore:
 
     def test_the_till_token_opens_the_staff_api_with_the_seeded_campaigns(self, store: Up) -> None:
         facts = store.facts()
-        parts = urlsplit(facts["staff_api_url"])
-        context = ssl.create_default_context(cafile=facts["ca_file"])
-        connection = http.client.HTTPSConnection(str(parts.hostname), parts.port, timeout=10, context=context)
-        connection.request("GET", "/v1/campaigns", headers={"Authorization": f"Bearer {facts['till_token']}"})
-        listed = json.loads(connection.getresponse().read())["campaigns"]
-        connection.close()
+        url = f"{facts['staff_api_url']}/v1/campaigns"
+        _, body = ask("GET", url, facts["ca_file"], token=facts["till_token"])
+        listed = json.loads(body)["campaigns"]
         assert sorted(campaign["trigger"] for campaign in listed) == ["shake", "welcome", "welcome_back"]
         assert {campaign["state"] for campaign in listed} == {"running"}
+
+    def test_the_welcome_coupon_takes_20_off_a_basket_of_100(self, store: Up) -> None:
+        facts = store.facts()
+        guest, ca_file = facts["shopper_https_url"], facts["ca_file"]
+        _, body = ask("POST", f"{guest}/api/consent", ca_file, body={"terms": True}, source="127.7.7.7")
+        (coupon,) = json.loads(body)["coupons"]
+        order = {"request_id": "r-1", "code": coupon["code"], "order_id": "o-1", "cashier": facts["cashier"]}
+        _, body = ask(
+            "POST",
+            f"{facts['staff_api_url']}/v1/redemptions",
+            ca_file,
+            body={**order, "basket_minor": 10_000, "currency": "CNY"},
+            token=facts["till_token"],
+        )
+        answer = json.loads(body)
+        assert (answer["decision"], answer["discount_minor"]) == ("accepted", 2_000)
 
     def test_the_terminal_shows_where_to_go_and_hides_the_token(self, store: Up) -> None:
         facts = store.facts()
