@@ -245,7 +245,9 @@ class BluezReceiver:
     def _become(self, state: ReceiverState, cause: str | None = None) -> None:
         if state is not self._state:
             level = logging.INFO if cause is None else logging.WARNING
-            _log.log(level, "receiver state", extra={"adapter": self.label, "state": state, "cause": cause})
+            _log.log(
+                level, "receiver state", extra={"adapter": self.label, "state": state.value, "cause": cause}
+            )
         self._state, self._cause = state, cause
 
 
