@@ -142,6 +142,7 @@ async def draw(request: web.Request) -> web.Response:
     return web.json_response(
         {
             "campaign": campaign,
+            "edition": revealed.edition,
             "day": day,
             "seed": revealed.seed_hex,
             "commitment": revealed.commitment_hex,

@@ -43,9 +43,8 @@ def build_guest_apps(
 
 
 def _http_app(site: Site) -> web.Application:
-    app = web.Application(client_max_size=_BODY_BYTES_MAX)
+    app = web.Application(middlewares=[redirect_to_page], client_max_size=_BODY_BYTES_MAX)
     app[SITE] = site
-    app.router.add_route("*", "/{anything:.*}", redirect_to_page)
     return app
 
 

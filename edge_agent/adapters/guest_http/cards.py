@@ -87,10 +87,17 @@ def offer_view(offer: Offer, wording: Wording) -> OfferView:
         worth = wording.text("offer.cash", amount=wording.money_brief(offer.value_minor, offer.currency))
     else:
         worth = wording.text("offer.percent", percent=wording.percent(offer.off_bps))
-    if offer.min_spend_minor:
-        amount = wording.money_brief(offer.min_spend_minor, offer.currency)
-        return OfferView(worth, wording.text("offer.from", amount=amount))
-    return OfferView(worth, wording.text("offer.any"))
+    conditions = [_minimum(offer, wording)]
+    if offer.kind == "percent":
+        cap = wording.money_brief(offer.cap_minor, offer.currency)
+        conditions.append(wording.text("offer.capped", amount=cap))
+    return OfferView(worth, " · ".join(conditions))
+
+
+def _minimum(offer: Offer, wording: Wording) -> str:
+    if offer.min_spend_minor == 0:
+        return wording.text("offer.any")
+    return wording.text("offer.from", amount=wording.money_brief(offer.min_spend_minor, offer.currency))
 
 
 def campaign_offer(campaign: Campaign, wording: Wording) -> tuple[str, OfferView]:

@@ -1,15 +1,12 @@
 """What stands before and behind every https handler: who may post, which headers go out, what a fault becomes."""
 
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from edge_agent.adapters.guest_http.faults import BadRequest, bad_request_problem, problem, status_of
 from edge_agent.adapters.guest_http.packing import Packed, html_answer
-from edge_agent.adapters.guest_http.site import SITE
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from edge_agent.adapters.guest_http.site import SITE, Handler
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 

@@ -9,14 +9,18 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from edge_agent.adapters.guest_http.site import SITE
+from edge_agent.adapters.guest_http.site import SITE, Handler
 
 # A longer target is no page of ours; it is led to the front door instead of being repeated in a header.
 _TARGET_CHARS_MAX = 256
 
 
-async def redirect_to_page(request: web.Request) -> web.Response:
-    """302 to the welcome page; an address of ours typed without https leads to the same page with it."""
+@web.middleware
+async def redirect_to_page(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """302 to the welcome page; an address of ours typed without https leads to the same page with it.
+
+    A middleware and no route, because some targets that phones and scanners send match no route at all.
+    """
     site = request.app[SITE]
     target = "/"
     if request.method in ("GET", "HEAD") and _is_ours(request.host, site.base_url):

@@ -1,7 +1,7 @@
 """What every handler of the guest side works with: the services, the words, the templates, the policy of the pages."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -16,6 +16,8 @@ from edge_agent.services.hosting import Guest, Hosting
 from edge_agent.services.issuing import Issuing
 from edge_agent.services.premises import Premises
 from edge_agent.services.ticketing import Ticketing
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The prefix makes browsers insist on Secure, Path=/ and no Domain.
 COOKIE = "__Host-beckon"
