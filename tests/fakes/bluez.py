@@ -6,6 +6,7 @@ when changed, unless DuplicateData is set. A client that leaves the bus loses it
 of one client is InProgress; strengths are invalidated when discovery stops.
 """
 
+import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ _THRESHOLD_DB = 8
 _BUS_START_S_MAX = 5.0
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><type>system</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
+<busconfig><type>system</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
 <allow own="*"/></policy></busconfig>"""
 
@@ -48,14 +49,19 @@ class PrivateBus:
 
     def start(self) -> None:
         self._socket.unlink(missing_ok=True)
-        self._config.write_text(_CONFIG.format(socket=self._socket))
+        self._config.write_text(_CONFIG.format(path=self._socket))
         command = ["dbus-daemon", "--config-file", str(self._config), "--nofork", "--nopidfile", "--nosyslog"]
         self._daemon = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + _BUS_START_S_MAX
-        while not self._socket.exists():
+        while not self._answers():
             if self._daemon.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("dbus-daemon did not start")
             time.sleep(0.005)
+
+    def _answers(self) -> bool:
+        """The socket's file is there a moment before anybody listens on it."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._socket)) == 0
 
     def stop(self) -> None:
         if self._daemon is not None:
