@@ -108,21 +108,24 @@ def _prepare(home: Home, address: StoreAddress) -> Store:
     if bundle != published:
         home.write_bundle(bundle)
     home.ensure_certificates(portal_name(branch))
-    home.write_agent_settings(
-        {
-            "home": str(home.agent_folder),
-            "bundle": str(home.bundle_file),
-            "guest_address": ADDRESS,
-            "guest_http_port": address.guest_http_port,
-            "guest_https_port": address.guest_https_port,
-            "staff_address": ADDRESS,
-            "staff_https_port": address.staff_https_port,
-            "tls_certificate": str(home.tls_folder / "server.pem"),
-            "tls_key": str(home.tls_folder / "server-key.pem"),
-            "recording": str(home.recording_file),
-        }
-    )
+    home.write_agent_settings(_agent_settings(home, address))
     return Store(home, address, branch, known)
+
+
+def _agent_settings(home: Home, address: StoreAddress) -> dict[str, str | int]:
+    """The agent's settings that this home decides; the others are open to BECKON_AGENT_*."""
+    return {
+        "home": str(home.agent_folder),
+        "bundle": str(home.bundle_file),
+        "guest_address": ADDRESS,
+        "guest_http_port": address.guest_http_port,
+        "guest_https_port": address.guest_https_port,
+        "staff_address": ADDRESS,
+        "staff_https_port": address.staff_https_port,
+        "tls_certificate": str(home.tls_folder / "server.pem"),
+        "tls_key": str(home.tls_folder / "server-key.pem"),
+        "recording": str(home.recording_file),
+    }
 
 
 def _await_ports(home: Home, address: StoreAddress) -> None:
@@ -156,6 +159,9 @@ async def _run(store: Store, stop_on: Sequence[signal.Signals]) -> None:
         log=store.home.log_file,
         health_url=store.address.health_url,
         ca_file=store.home.ca_file,
+        without=frozenset(
+            f"BECKON_AGENT_{key.upper()}" for key in _agent_settings(store.home, store.address)
+        ),
     )
     say(f"Starting {AGENT} ...")
     keeping = asyncio.create_task(Supervisor(agent, store).keep_running())

@@ -53,7 +53,8 @@ class ChildProcess(Process):
 
 @dataclass(slots=True)
 class ChildProgram(Program):
-    """``module`` is run by this interpreter; ``arguments`` are visible to all users and hold no secret."""
+    """``module`` is run by this interpreter; ``arguments`` are visible to all users and hold no secret;
+    ``without``: environment variables that are not handed down."""
 
     program: str
     module: str
@@ -61,6 +62,7 @@ class ChildProgram(Program):
     log: Path
     health_url: str
     ca_file: Path
+    without: frozenset[str] = frozenset()
     _life_begins_at_byte: int = field(default=0, init=False)
 
     @property
@@ -78,6 +80,7 @@ class ChildProgram(Program):
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={name: value for name, value in os.environ.items() if name not in self.without},
                 start_new_session=True,
             )
         return ChildProcess(child)

@@ -29,7 +29,7 @@ _AGENT = """\
 ## `beckon-agent`
 
 `beckon-agent run --config FILE` reads a TOML file with these keys; environment variables named `BECKON_AGENT_` and the key in
-capitals outrank it. `beckon up` writes that file for its own agent.
+capitals outrank it. `beckon up` writes that file for its own agent; for the keys that it writes, variables do not count.
 
 """
 

@@ -37,6 +37,8 @@ class Up:
         self.home = home
         self.output = home.parent / "output.txt"
         environment = {**os.environ, "BECKON_HOME": str(home), "BECKON_PORT": str(base_port)}
+        # Somebody else's agent on this machine; what the home decides outranks it.
+        environment["BECKON_AGENT_STAFF_HTTPS_PORT"] = "1"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
