@@ -28,6 +28,9 @@ _UNHEARD = SpotReading(n=1, mean_dbm=-90.0, sd_db=6.0)
 # Beliefs below this are not spread: they cost time and decide nothing.
 _NEGLIGIBLE = 1e-6
 _UNSURE_SHARE = 0.2
+# Readings that are trusted so little leave a belief flatter than it is right; on the held-out walks confidence is off
+# by 0.05 (four zones) and 0.10 (twelve) on average.
+_SHARPNESS = 1.6
 
 
 class Survey:
@@ -85,7 +88,9 @@ class BySurvey:
         shares: dict[ZoneName, float] = {}
         for zone, share in zip(self._survey.zones, belief, strict=True):
             shares[zone] = shares.get(zone, 0.0) + share
-        guess = settle(shares, self._zone, switch_odds=_SWITCH_ODDS, unsure_share=_UNSURE_SHARE)
+        guess = settle(
+            shares, self._zone, switch_odds=_SWITCH_ODDS, unsure_share=_UNSURE_SHARE, sharpness=_SHARPNESS
+        )
         self._zone = guess.zone
         return guess
 

@@ -34,16 +34,21 @@ class Whereabouts(Protocol):
         """The zone as of now; called once a step."""
 
 
-def settle(shares: Shares, zone: ZoneName | None, *, switch_odds: float, unsure_share: float) -> Guess:
-    """Stay in ``zone`` until another is ``switch_odds`` times as likely; unsure below ``unsure_share``."""
+def settle(
+    shares: Shares, zone: ZoneName | None, *, switch_odds: float, unsure_share: float, sharpness: float = 1.0
+) -> Guess:
+    """Stay in ``zone`` until another is ``switch_odds`` times as likely; unsure below ``unsure_share``.
+
+    Shares to the power of ``sharpness`` are as often right as they say; that is the confidence.
+    """
     if not shares:
         return NOWHERE
     best = max(shares, key=lambda name: (shares[name], name))
     if zone is None or shares[best] > switch_odds * shares.get(zone, 0.0):
         zone = best
-    if shares[zone] < unsure_share:
-        return Guess(None, shares[best])
-    return Guess(zone, shares[zone])
+    is_sure = shares[zone] >= unsure_share
+    whole = sum(share**sharpness for share in shares.values())
+    return Guess(zone if is_sure else None, shares[zone if is_sure else best] ** sharpness / whole)
 
 
 # A receiver speaks for its zone with exp(level / scale), so that several receivers of a zone add up. Scale, switch and
@@ -51,6 +56,7 @@ def settle(shares: Shares, zone: ZoneName | None, *, switch_odds: float, unsure_
 # wider than walks alone would have it, so that a resting beacon stays where it is.
 _SCALE_DB = 3.0
 _SWITCH_DB = 4.0
+_SWITCH_ODDS = exp(_SWITCH_DB / _SCALE_DB)
 _UNSURE_SHARE = 0.1
 # What a zone is credited with whose receivers hear nothing.
 _FLOOR_DBM = -100.0
@@ -75,13 +81,16 @@ class ByReceiver:
         heard = fresh(known)
         if not heard:
             self._zone = None
-            return Guess(None, 1 / max(1, len(self._all)))
+            return NOWHERE
         for zone, signal in heard:
             weights[zone] += exp(signal.level_dbm / _SCALE_DB)
         whole = sum(weights.values())
         shares = {zone: weight / whole for zone, weight in weights.items()}
         guess = settle(
-            shares, self._zone, switch_odds=exp(_SWITCH_DB / _SCALE_DB), unsure_share=_UNSURE_SHARE
+            shares,
+            self._zone,
+            switch_odds=_SWITCH_ODDS,
+            unsure_share=_UNSURE_SHARE,
         )
         self._zone = guess.zone
         return guess

@@ -86,7 +86,21 @@ def test_a_reading_of_an_unlisted_receiver_is_refused() -> None:
 
 def test_settling_stays_until_another_zone_is_clearly_likelier() -> None:
     options = {"switch_odds": 2.0, "unsure_share": 0.3}
-    assert settle({DOOR: 0.4, SHELF: 0.6}, DOOR, **options) == (DOOR, 0.4)
-    assert settle({DOOR: 0.3, SHELF: 0.7}, DOOR, **options) == (SHELF, 0.7)
-    assert settle({DOOR: 0.2, SHELF: 0.25}, DOOR, **options) == (None, 0.25)
+    assert settle({DOOR: 0.375, SHELF: 0.625}, DOOR, **options) == (DOOR, 0.375)
+    assert settle({DOOR: 0.25, SHELF: 0.75}, DOOR, **options) == (SHELF, 0.75)
     assert settle({}, DOOR, **options) == (None, 0.0)
+
+
+@pytest.mark.parametrize("likeliest", [DOOR, SHELF])
+def test_a_belief_that_is_spread_thin_is_unsure(likeliest: ZoneName) -> None:
+    shares = dict.fromkeys([DOOR, SHELF, ZoneName("cafe"), ZoneName("till")], 0.24) | {likeliest: 0.28}
+    guess = settle(shares, DOOR, switch_odds=2.0, unsure_share=0.3)
+    assert guess.zone is None
+    assert guess.confidence == pytest.approx(0.28)
+
+
+def test_sharpness_changes_the_confidence_and_not_the_zone() -> None:
+    shares = {DOOR: 0.75, SHELF: 0.25}
+    guess = settle(shares, None, switch_odds=2.0, unsure_share=0.3, sharpness=2.0)
+    assert guess.zone == DOOR
+    assert guess.confidence == pytest.approx(0.9)
