@@ -1,50 +1,30 @@
-"""The real bleak scanner against a BlueZ on a private message bus: every packet, and every way to lose them."""
+"""The real bleak scanner against a BlueZ on a private message bus: every packet, and adapters that come and go."""
 
 import asyncio
-import os
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import uvloop
 
 from edge_agent.adapters.bluez_radio import BluezRadio
-from edge_agent.adapters.bluez_receiver import Limits
 from edge_agent.adapters.bluez_watch import find_adapter
-from edge_agent.ports import RadioLost
 from edge_agent.radio_status import ReceiverState
-from engagement.advertisement.packet import Advertisement
-from engagement.clock.moment import Moment
 from tests.eventually import eventually
 from tests.fakes.bluez import FakeBluez, PrivateBus, Rule
-from tests.needs import needs_command
-
-BEACON = "C0:FF:EE:00:00:01"
-IBEACON = bytes.fromhex("0215fda50693a4e24fb1afcfc6eb0764782527110001c5")
-DONGLE, OTHER_DONGLE = "00:1A:7D:DA:71:01", "00:1A:7D:DA:71:02"
-# The product's order of magnitude, shortened so that the suite takes seconds.
-BRISK = Limits(
-    stop_s=0.3,
-    silent_s=0.4,
-    idle_s=0.2,
-    retry_s=0.02,
-    retry_s_max=0.1,
-    settle_s=0.4,
-    patience_s=5.0,
-    tick_s=0.05,
+from tests.fakes.bluez_listening import (
+    BEACON,
+    BRISK,
+    DONGLE,
+    IBEACON,
+    OTHER_DONGLE,
+    RealClock,
+    flows,
+    listening,
+    state,
 )
-
-
-class RealClock:
-    def mono_s(self) -> float:
-        return time.monotonic()
-
-    def now(self) -> Moment:
-        raise AssertionError("a radio has no business with wall time")
+from tests.needs import needs_command
 
 
 @pytest.fixture(scope="session")
@@ -61,56 +41,6 @@ async def bluez(bus_address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus_address)
     async with FakeBluez(bus_address) as bluez:
         yield bluez
-
-
-@asynccontextmanager
-async def listening(radio: BluezRadio) -> AsyncIterator[list[Advertisement]]:
-    heard: list[Advertisement] = []
-    task = asyncio.create_task(radio.listen(heard.append))
-    try:
-        yield heard
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-def state(radio: BluezRadio) -> ReceiverState | None:
-    return radio.status.receivers[0].state if radio.status.receivers else None
-
-
-async def flows(
-    bluez: FakeBluez, hci: str, heard: list[Advertisement], within_s: float = 3.0
-) -> Advertisement:
-    """Send until one more advertisement arrives, and give that one."""
-    before = len(heard)
-
-    def sent_and_heard() -> bool:
-        bluez.advertise(hci, BEACON, -60, manufacturer={0x4C: IBEACON})
-        return len(heard) > before
-
-    await eventually(sent_and_heard, within_s, f"an advertisement over {hci}")
-    return heard[-1]
-
-
-def open_sockets() -> dict[int, int]:
-    """File numbers by the kernel's number of the socket, which rises and is never used twice."""
-    sockets: dict[int, int] = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-        except FileNotFoundError:
-            continue  # it was the listing's own
-        if target.startswith("socket:["):
-            sockets[int(target[len("socket:[") : -1])] = int(name)
-    return sockets
-
-
-def shut(number: int) -> None:
-    """Make a connection die under whoever holds it."""
-    ours = socket.socket(fileno=os.dup(number))
-    ours.shutdown(socket.SHUT_RDWR)
-    ours.close()
 
 
 @pytest.mark.parametrize("rule", ["any_filter", "rssi_filter"])
@@ -235,115 +165,6 @@ async def test_two_adapters_are_heard_at_once(bluez: FakeBluez) -> None:
     assert by_adapter["hci1"] == [-80] * 25
 
 
-@pytest.mark.parametrize("is_announced", [True, False], ids=["adapter announced", "adapter there already"])
-async def test_a_restart_of_bluetoothd_is_survived_within_three_seconds(
-    is_announced: bool, bluez: FakeBluez
-) -> None:
-    bluez.plug("hci0")
-    radio = BluezRadio(["hci0"], clock=RealClock())
-    async with listening(radio) as heard:
-        await flows(bluez, "hci0", heard)
-        await bluez.crash()
-        await eventually(lambda: state(radio) is ReceiverState.NO_BLUEZ)
-        if not is_announced:
-            bluez.plug("hci0")
-        await bluez.start()
-        if is_announced:
-            bluez.plug("hci0")
-        await flows(bluez, "hci0", heard, within_s=3.0)
-        assert state(radio) is ReceiverState.HEARING
-        assert radio.status.receivers[0].restarts == 1
-
-
-async def test_the_bus_daemon_restarted_is_survived_within_five_seconds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    needs_command("dbus-daemon")
-    bus = PrivateBus(tmp_path)
-    bus.start()
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
-    try:
-        bluez = FakeBluez(bus.address)
-        await bluez.start()
-        bluez.plug("hci0")
-        radio = BluezRadio(["hci0"], clock=RealClock())
-        async with listening(radio) as heard:
-            await flows(bluez, "hci0", heard)
-            bus.stop()
-            await eventually(lambda: state(radio) is ReceiverState.NO_BUS)
-            bus.start()
-            await bluez.crash()
-            await bluez.start()
-            bluez.plug("hci0")
-            await flows(bluez, "hci0", heard, within_s=5.0)
-        await bluez.crash()
-    finally:
-        bus.stop()
-
-
-async def test_a_start_refused_as_in_progress_is_tried_again(bluez: FakeBluez) -> None:
-    bluez.refuse("StartDiscovery", times=4)
-    bluez.plug("hci0")
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)
-    async with listening(radio) as heard:
-        await eventually(lambda: state(radio) is ReceiverState.BUSY)
-        await flows(bluez, "hci0", heard)
-        assert state(radio) is ReceiverState.HEARING
-        assert radio.status.cause is None
-
-
-async def test_a_scan_that_bluez_dropped_is_begun_anew(bluez: FakeBluez) -> None:
-    bluez.plug("hci0")
-    limits = replace(BRISK, silent_s=60)
-    async with listening(BluezRadio(["hci0"], clock=RealClock(), limits=limits)) as heard:
-        await flows(bluez, "hci0", heard)
-        bluez.drop_scans("hci0")
-        await flows(bluez, "hci0", heard)
-
-
-@pytest.mark.parametrize("which", [0, 1], ids=["the watch's", "bleak's"])
-async def test_a_connection_to_the_bus_that_dies_is_made_anew(which: int, bluez: FakeBluez) -> None:
-    bluez.plug("hci0")
-    before = open_sockets()
-    async with listening(
-        BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, silent_s=60))
-    ) as heard:
-        await flows(bluez, "hci0", heard)
-        now = open_sockets()
-        shut(now[sorted(now.keys() - before.keys())[which]])
-        await eventually(lambda: bluez.calls.count("StartDiscovery") == 2)
-        await flows(bluez, "hci0", heard)
-
-
-async def test_a_bluetoothd_that_answers_no_more_is_waited_for(bluez: FakeBluez) -> None:
-    bluez.plug("hci0")
-    bluez.hang("StartDiscovery")
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, start_s=0.1))
-    async with listening(radio) as heard:
-        await eventually(lambda: state(radio) is ReceiverState.REFUSED)
-        assert "did not start scanning" in (radio.status.cause or "")
-        bluez.answer("StartDiscovery")
-        await flows(bluez, "hci0", heard)
-
-
-async def test_a_scan_gone_silent_is_begun_anew(bluez: FakeBluez) -> None:
-    bluez.plug("hci0")
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)
-    async with listening(radio) as heard:
-        await flows(bluez, "hci0", heard)
-        bluez.mute("hci0")
-        await flows(bluez, "hci0", heard)
-
-
-async def test_an_empty_shop_is_silent_but_no_fault(bluez: FakeBluez) -> None:
-    bluez.plug("hci0")
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)
-    async with listening(radio):
-        await eventually(lambda: state(radio) is ReceiverState.SILENT)
-        assert radio.status.is_listening
-        assert "hears nothing" in (radio.status.cause or "")
-
-
 async def test_an_adapter_switched_off_is_named_left_alone_and_heard_when_on_again(bluez: FakeBluez) -> None:
     bluez.plug("hci0", powered=False)
     radio = BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)
@@ -356,52 +177,6 @@ async def test_an_adapter_switched_off_is_named_left_alone_and_heard_when_on_aga
         bluez.switch("hci0", on=False)
         bluez.switch("hci0", on=True)
         await flows(bluez, "hci0", heard)
-
-
-async def test_an_adapter_that_refuses_for_long_is_switched_off_and_on_once(bluez: FakeBluez) -> None:
-    bluez.plug("hci0")
-    bluez.wedge("hci0")
-    bluez.refuse("Set", times=2, error="org.bluez.Error.Busy")
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, stuck_s=0.2))
-    async with listening(radio) as heard:
-        await flows(bluez, "hci0", heard)
-    assert bluez.calls.count("Set") == 4
-
-
-async def test_an_adapter_that_others_use_is_not_switched_off(bluez: FakeBluez) -> None:
-    bluez.plug("hci0")
-    bluez.connect("hci0", "00:11:22:33:44:55")
-    bluez.wedge("hci0")
-    limits = replace(BRISK, stuck_s=0.1, patience_s=0.4)
-    with pytest.raises(RadioLost, match="busy"):
-        await BluezRadio(["hci0"], clock=RealClock(), limits=limits).listen(lambda _: None)
-    assert "Set" not in bluez.calls
-
-
-async def test_an_empty_shop_never_has_its_adapter_switched_off(bluez: FakeBluez) -> None:
-    bluez.plug("hci0")
-    limits = replace(BRISK, silent_s=0.02, silent_s_max=0.04)
-    async with listening(BluezRadio(["hci0"], clock=RealClock(), limits=limits)) as heard:
-        await flows(bluez, "hci0", heard)
-        await eventually(lambda: bluez.calls.count("StartDiscovery") > 8)
-    assert "Set" not in bluez.calls
-
-
-async def test_a_lively_shop_gone_silent_for_good_has_its_adapter_switched_off_and_on(
-    bluez: FakeBluez,
-) -> None:
-    bluez.plug("hci0")
-    limits = replace(BRISK, silent_s=0.05, silent_s_max=0.1)
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=limits)
-    async with listening(radio) as heard:
-        await flows(bluez, "hci0", heard)
-        while len(heard) < 650:
-            for _ in range(25):
-                bluez.advertise("hci0", BEACON, -60, manufacturer={0x4C: IBEACON})
-            await bluez.settle()
-        await eventually(lambda: "Set" in bluez.calls)
-        await flows(bluez, "hci0", heard)
-        assert radio.status.is_listening
 
 
 def test_everything_holds_on_the_loop_that_the_agent_runs_on(
@@ -450,43 +225,6 @@ async def test_no_adapter_is_found_without_bus_bluez_or_adapter(
         bluez.hang("GetManagedObjects")
         assert await find_adapter() is None
     assert time.monotonic() - started < 2.0
-
-
-@pytest.mark.parametrize(
-    ("is_bus_there", "says"),
-    [(False, "D-Bus"), (True, "bluetoothd is not running")],
-    ids=["no bus", "no BlueZ"],
-)
-async def test_what_is_not_cured_in_time_is_given_up_with_its_cause(
-    is_bus_there: bool, says: str, bus_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    address = bus_address if is_bus_there else f"unix:path={tmp_path / 'nothing'}"
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=Limits(patience_s=0.1, tick_s=0.02))
-    with pytest.raises(RadioLost) as lost:
-        async with asyncio.timeout(3):
-            await radio.listen(lambda _: None)
-    assert says in lost.value.cause
-
-
-async def test_a_user_who_may_not_ask_is_told_so(bluez: FakeBluez) -> None:
-    bluez.plug("hci0")
-    denied = "org.freedesktop.DBus.Error.AccessDenied"
-    limits = replace(BRISK, patience_s=0.2, stuck_s=0.0)
-    for method in ("StartDiscovery", "GetManagedObjects"):
-        bluez.refuse(method, times=100, error=denied)
-        with pytest.raises(RadioLost, match="group bluetooth"):
-            await BluezRadio(["hci0"], clock=RealClock(), limits=limits).listen(lambda _: None)
-    assert "Set" not in bluez.calls
-
-
-async def test_a_machine_without_adapter_is_given_up_with_that_cause(bluez: FakeBluez) -> None:
-    radio = BluezRadio(clock=RealClock(), limits=Limits(patience_s=0.1, tick_s=0.02))
-    with pytest.raises(RadioLost, match="no Bluetooth adapter"):
-        async with asyncio.timeout(3):
-            await radio.listen(lambda _: None)
-    assert (state(radio), radio.status.is_listening) == (ReceiverState.ABSENT, False)
-    assert "no Bluetooth adapter" in (radio.status.cause or "")
 
 
 async def test_stopping_ends_the_scan_and_listening_again_leaks_nothing(bluez: FakeBluez) -> None:
