@@ -28,7 +28,8 @@ def read_inventory(path: Path) -> Inventory:
     except MarkedYAMLError as broken:
         line = broken.problem_mark.line + 1 if broken.problem_mark else 1
         raise ConfigurationWrong(f"{path}:{line}: is no YAML: {broken.problem}") from broken
-    except (YAMLError, RecursionError) as broken:
+    except (YAMLError, RecursionError, ValueError) as broken:
+        # ValueError: a date that the calendar does not have.
         raise ConfigurationWrong(f"{path}: is no YAML: {broken}") from broken
     try:
         return Inventory.model_validate(content)

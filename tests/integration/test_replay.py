@@ -226,6 +226,23 @@ def test_a_signal_stops_a_slow_replay_cleanly(inventory: Path) -> None:
             assert (process.returncode, errors) == (0, "")
 
 
+def test_a_reader_that_has_seen_enough_ends_the_replay_in_peace(tmp_path: Path, inventory: Path) -> None:
+    recording = tmp_path / "adverts.jsonl"
+    recording.write_text("\n".join(line(t_s) for t_s in range(3000)), encoding="utf-8")
+    with subprocess.Popen(
+        command(recording, "--inventory", inventory, "--state-every", 0.1),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=20) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
