@@ -1,0 +1,348 @@
+"""A phone-sized Chromium walks through the shopper's pages over TLS: by script, by keyboard, without either."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zxingcpp
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from PIL import Image
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page, async_playwright, expect
+
+from tests.fakes.guest_server import GuestServer, guest_server
+from tests.fakes.shop import campaign, shake_campaign
+from tests.needs import CHROMIUM, needs_chromium
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 780},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+}
+PLENTY = {"issue": 100, "issue_per_day": 100, "plays_per_day": 100}
+WIN = shake_campaign(win_bps=10_000, limits=PLENTY, title={"en": "Tea treat", "zh-Hans": "茶饮好礼"})
+LOSE = shake_campaign(win_bps=1, limits=PLENTY, id="lose", number=9)
+# Longer than holding takes, on a machine that others use too.
+HELD_MS = 15_000
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    needs_chromium()
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            yield running
+        finally:
+            await running.close()
+
+
+@asynccontextmanager
+async def phone(server: GuestServer, **options: Any) -> AsyncIterator[tuple[BrowserContext, Page]]:
+    """A fresh browser on a fresh phone. A page that throws, or that asks another host for anything, fails the test."""
+    faults: list[str] = []
+    async with browser() as running:
+        context = await running.new_context(
+            **(
+                PHONE
+                | {"ignore_https_errors": True, "base_url": server.page_url, "locale": "en-US"}
+                | options
+            )
+        )
+        page = await context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: _note_foreign(request.url, server.page_url, faults))
+        page.on("console", lambda message: faults.append(message.text) if "Refused" in message.text else None)
+        yield context, page
+        await context.close()
+    assert faults == []
+
+
+def _note_foreign(url: str, own: str, faults: list[str]) -> None:
+    if not url.startswith(own):
+        faults.append(f"asked {url}")
+
+
+async def consent(page: Page) -> None:
+    await page.goto("/")
+    await page.get_by_role("checkbox", name="I accept the terms").check()
+    await page.get_by_role("button", name="Get my coupon").click()
+    await expect(page.get_by_role("heading", name="Here you are!")).to_be_visible()
+
+
+async def read_qr(page: Page) -> str:
+    """What a scanner reads off the screen."""
+    with Image.open(BytesIO(await page.locator(".qr").screenshot())) as image:
+        (found,) = zxingcpp.read_barcodes(image.convert("L"))
+    return found.text
+
+
+async def wallet_codes(page: Page) -> list[str]:
+    answer = await page.request.get("/api/wallet")
+    return [coupon["code"] for coupon in (await answer.json())["coupons"]]
+
+
+async def test_the_whole_flow_without_javascript(tmp_path: Path) -> None:
+    async with (
+        guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
+        phone(server, java_script_enabled=False) as (_, page),
+    ):
+        await consent(page)
+        assert [await read_qr(page)] == await wallet_codes(page)
+        await page.get_by_role("button", name="Envelope 4").click()
+        await expect(page.get_by_role("heading", name="You won!")).to_be_visible()
+        code = await read_qr(page)
+        await page.reload()
+        assert await read_qr(page) == code
+        await page.get_by_role("link", name="My coupons").click()
+        await expect(page.get_by_role("listitem")).to_have_count(2)
+        await page.get_by_role("link", name="Tea treat").click()
+        assert await read_qr(page) == code
+
+
+async def test_holding_the_button_wins_and_a_short_press_does_not_play(tmp_path: Path) -> None:
+    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+        await consent(page)
+        hold = page.get_by_role("button", name="Press and hold")
+        await hold.hover()
+        await page.mouse.down()
+        await page.mouse.up()
+        await expect(page.get_by_role("status")).to_have_text("A little longer, please.")
+        assert len(await wallet_codes(page)) == 1
+        await page.mouse.down()
+        await expect(page.get_by_role("status")).to_contain_text("You won!", timeout=HELD_MS)
+        await page.mouse.up()
+        await page.get_by_role("link", name="Open my coupon").click()
+        assert await read_qr(page) in await wallet_codes(page)
+
+
+async def test_everything_works_by_keyboard_alone(tmp_path: Path) -> None:
+    async def tab_to(page: Page, name: str) -> None:
+        for _ in range(30):
+            await page.keyboard.press("Tab")
+            if name in await page.evaluate(
+                "document.activeElement.closest('label,button,a,summary')?.textContent ?? ''"
+            ):
+                return
+        raise AssertionError(f"no way to {name} by Tab")
+
+    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+        await page.goto("/")
+        await tab_to(page, "I accept the terms")
+        await page.keyboard.press("Space")
+        await tab_to(page, "Get my coupon")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Here you are!")).to_be_visible()
+        await tab_to(page, "Press and hold")
+        await page.keyboard.down("Space")
+        await expect(page.get_by_role("status")).to_contain_text("You won!", timeout=HELD_MS)
+        await page.keyboard.up("Space")
+        await tab_to(page, "Open my coupon")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Your coupon")).to_be_visible()
+
+
+async def test_a_screen_readers_activation_plays(tmp_path: Path) -> None:
+    async with guest_server(campaign(), LOSE, tls_folder=tmp_path) as server, phone(server) as (_, page):
+        await consent(page)
+        await page.get_by_role("button", name="Press and hold").evaluate("button => button.click()")
+        await expect(page.get_by_role("status")).to_contain_text("Not this time")
+
+
+SENSORS = ("accelerometer", "linear-acceleration", "gyroscope")  # devicemotion needs all three
+
+
+async def arm_sensors(page: Page) -> CDPSession:
+    """Virtual sensors; they must exist before the page listens."""
+    cdp = await page.context.new_cdp_session(page)
+    for sensor in SENSORS:
+        metadata = {"available": True, "minimumFrequency": 1, "maximumFrequency": 60}
+        await cdp.send(
+            "Emulation.setSensorOverrideEnabled", {"enabled": True, "type": sensor, "metadata": metadata}
+        )
+    return cdp
+
+
+async def shake(
+    cdp: CDPSession, *, strength: float, times: int, until: Callable[[], Awaitable[bool]]
+) -> None:
+    """Swing the phone sideways at about 4 Hz until something happens or it was swung often enough."""
+    for half in range(2 * times):
+        x = strength if half % 2 else -strength
+        for sensor, xyz in zip(SENSORS, ((x, 2.0, 9.8), (x, 2.0, 0.0), (1.0, 1.0, 0.0)), strict=True):
+            reading = {"xyz": dict(zip("xyz", xyz, strict=True))}
+            await cdp.send("Emulation.setSensorOverrideReadings", {"type": sensor, "reading": reading})
+        # The rhythm of the swing is what is tested: real time, not a wait for something.
+        await asyncio.sleep(0.12)
+        if await until():
+            return
+
+
+async def test_a_trusted_shake_wins_and_a_gentle_one_does_not(tmp_path: Path) -> None:
+    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+        cdp = await arm_sensors(page)
+        await consent(page)
+
+        async def won() -> bool:
+            return "You won!" in await page.get_by_role("status").inner_text()
+
+        await shake(cdp, strength=18, times=4, until=won)
+        assert not await won(), "nothing is felt before the tap"
+        await page.get_by_role("button", name="Start shaking").tap()
+        await expect(page.get_by_role("status")).to_have_text("Now shake!")
+        await shake(cdp, strength=5, times=6, until=won)
+        assert not await won(), "walking is no shake"
+        await shake(cdp, strength=18, times=20, until=won)
+        await expect(page.get_by_role("status")).to_contain_text("You won!")
+        assert len(await wallet_codes(page)) == 2
+
+
+async def test_motion_can_be_switched_off_and_stays_off(tmp_path: Path) -> None:
+    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+        await consent(page)
+        switch = page.get_by_role("switch", name="Use motion")
+        await switch.uncheck()
+        await expect(page.get_by_role("button", name="Start shaking")).to_be_hidden()
+        await page.reload()
+        await expect(switch).not_to_be_checked()
+        await expect(page.get_by_role("button", name="Start shaking")).to_be_hidden()
+        await expect(page.get_by_role("button", name="Press and hold")).to_be_visible()
+
+
+async def test_a_lost_answer_is_asked_for_again_as_the_same_play(tmp_path: Path) -> None:
+    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+        await consent(page)
+        nonces: list[str] = []
+
+        async def swallow_first(route: Any) -> None:
+            nonces.append(route.request.post_data_json["nonce"])
+            if len(nonces) == 1:
+                await route.fetch()
+                await route.abort()
+            else:
+                await route.continue_()
+
+        await page.route("**/api/play*", swallow_first)
+        hold = page.get_by_role("button", name="Press and hold")
+        await hold.evaluate("button => button.click()")
+        await expect(page.get_by_role("status")).to_contain_text("still the same try")
+        await hold.evaluate("button => button.click()")
+        await expect(page.get_by_role("status")).to_contain_text("You won!")
+        assert nonces[0] == nonces[1]
+        assert len(await wallet_codes(page)) == 2
+
+
+NO_STORAGE = """
+for (const name of ['localStorage', 'sessionStorage', 'indexedDB'])
+  Object.defineProperty(window, name, {get() { throw new DOMException('denied', 'SecurityError') }})
+"""
+
+
+@pytest.mark.parametrize("java_script_enabled", [True, False])
+async def test_a_mini_browser_that_forgets_everything_gets_the_same_coupon_back(
+    tmp_path: Path, java_script_enabled: bool
+) -> None:
+    async with (
+        guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
+        phone(server, java_script_enabled=java_script_enabled) as (context, page),
+    ):
+        await context.add_init_script(NO_STORAGE)
+        await consent(page)
+        code = await read_qr(page)
+        for _ in range(2):
+            await context.clear_cookies()
+            await page.goto("about:blank")
+            await page.goto(server.page_url)
+            assert await read_qr(page) == code
+        if java_script_enabled:
+            await page.get_by_text("Pick an envelope").click()
+        await context.clear_cookies()
+        await page.get_by_role("button", name="Envelope 1").click()
+        prize = await read_qr(page)
+        await context.clear_cookies()
+        await page.reload()
+        assert await read_qr(page) == prize
+        await page.goto("/wallet")
+        await expect(page.get_by_role("listitem")).to_have_count(2)
+
+
+async def every_page(page: Page) -> AsyncIterator[str]:
+    """Opens each page in turn, in the language that the phone asks for."""
+    await page.goto("/")
+    yield "welcome"
+    await page.evaluate("document.querySelector('form').noValidate = true")
+    await page.locator("form button").click()
+    yield "welcome, terms not accepted"
+    await page.goto("/terms")
+    yield "terms"
+    await page.goto("/")
+    await page.locator("[name=terms]").check()
+    await page.locator("form button").click()
+    yield "home"
+    for details in await page.locator("summary").all():
+        if not await details.evaluate("summary => summary.parentElement.open"):
+            await details.click()
+    yield "home, everything open"
+    await page.locator("#hold").evaluate("button => button.click()")
+    await expect(page.get_by_role("status")).to_contain_text(re.compile("won|中奖"))
+    yield "home, won"
+    await page.goto("/")
+    await page.locator("#covers summary").click()
+    await page.locator("[name=pick]").first.click()
+    await page.locator("summary").last.click()
+    yield "won"
+    lost = await page.request.post("/play", form={"campaign": LOSE.id, "pick": "1"})
+    await page.goto(lost.url)
+    yield "lost"
+    await page.goto("/wallet")
+    yield "wallet"
+    await page.locator("#code").fill("nope")
+    await page.locator("form[action^='/member'] button").click()
+    yield "wallet, wrong code"
+    await page.goto("/wallet")
+    await page.locator(".slip a").first.click()
+    yield "coupon"
+    await page.goto("/nowhere")
+    yield "missing"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+async def test_axe_finds_nothing_on_any_page(tmp_path: Path, scheme: str, locale: str) -> None:
+    async with (
+        guest_server(campaign(), WIN, LOSE, tls_folder=tmp_path) as server,
+        phone(server, color_scheme=scheme, locale=locale, reduced_motion="reduce") as (_, page),
+    ):
+        found: dict[str, list[str]] = {}
+        async for name in every_page(page):
+            results = await Axe().run(page)
+            found[name] = [each["id"] for each in results.response["violations"]]
+            found[name] += await small_targets(page)
+            found[name] += await overflow(page)
+        assert {name: problems for name, problems in found.items() if problems} == {}
+        assert len(found) == 12
+
+
+async def small_targets(page: Page) -> list[str]:
+    """Buttons, links and boxes with less than 44 px to hit; a box counts with its label, a link in a text is free."""
+    small: list[str] = await page.evaluate(
+        """[...document.querySelectorAll('a,button,summary,label.tick,input:not([type])')]
+        .filter(e => e.checkVisibility() && !e.closest('p.fine'))
+        .filter(e => e.getBoundingClientRect().height < 44 || e.getBoundingClientRect().width < 44)
+        .map(e => 'small: ' + e.textContent.trim())"""
+    )
+    return small
+
+
+async def overflow(page: Page) -> list[str]:
+    is_wide = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    return ["scrolls sideways"] if is_wide else []
