@@ -41,10 +41,6 @@ def add_replay_parser(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         epilog="Exit codes: 0 done, 1 lines were broken (each is named on stderr and skipped), 2 the call or a file "
         "is wrong.",
     )
-    declare_replay_options(parser)
-
-
-def declare_replay_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("adverts", metavar="ADVERTS", help="the recording; - reads from standard input")
     parser.add_argument(
         "--inventory", required=True, type=Path, metavar="FILE", help="branches and their beacons (YAML)"
@@ -199,13 +195,3 @@ def _tell(line: dict[str, object]) -> None:
 
 def _complain(text: str) -> None:
     print(f"beckon-agent: replay: {text}", file=sys.stderr)  # noqa: T201  # a command's own words go to its user
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="beckon-agent replay")
-    declare_replay_options(parser)
-    return main_replay(parser.parse_args())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

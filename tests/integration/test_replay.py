@@ -71,7 +71,7 @@ def inventory(tmp_path: Path) -> Path:
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "edge_agent.replay_command", *map(str, arguments)]
+    return [sys.executable, "-m", "edge_agent", "replay", *map(str, arguments)]
 
 
 def replay(*arguments: object, stdin: str = "") -> Run:
