@@ -87,6 +87,14 @@ class Store(Protocol):
     def set_aside(self) -> str | None:
         """Name of the damaged file that was set aside when this one was created; None when none was."""
 
+    @property
+    def unreadable_rows(self) -> int:
+        """Rows that a scan passed over because they cannot be read."""
+
+    @property
+    def is_log_too_long(self) -> bool:
+        """Whether the write-ahead log grows because something else holds the file open for reading."""
+
 
 class Radio(Protocol):
     """Something that hears advertisements: the machine's adapters, or a recording."""

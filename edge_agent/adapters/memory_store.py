@@ -154,6 +154,10 @@ class MemoryStore:
         return self._set_aside
 
     @property
+    def is_log_too_long(self) -> bool:
+        return False
+
+    @property
     def unreadable_rows(self) -> int:
         return len(self._unreadable)
 

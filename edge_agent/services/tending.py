@@ -196,6 +196,18 @@ class Tending:
                 "Send the set-aside file to HQ. Do not delete it.",
             ),
             (
+                "rows_unreadable",
+                lambda: store.unreadable_rows > 0,
+                f"{store.unreadable_rows} rows of the ledger cannot be read; what they held is refused, all else works.",
+                "Send a copy of the ledger to HQ.",
+            ),
+            (
+                "log_too_long",
+                lambda: store.is_log_too_long,
+                "Another program holds the ledger open, so its write-ahead log keeps growing.",
+                "Close the program that reads the ledger's file.",
+            ),
+            (
                 "radio_lost",
                 lambda: not radio.is_listening or self._hearing.lost_cause is not None,
                 f"No beacons are heard: {radio.cause or self._hearing.lost_cause or 'the radio does not listen'}.",

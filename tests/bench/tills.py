@@ -58,8 +58,9 @@ async def _redeem_until(url: str, codes: list[str], token: str, seconds: float) 
 
         async def client() -> None:
             nonlocal done
-            while time.perf_counter() < end:
-                number, code = next(left)
+            for number, code in left:
+                if time.perf_counter() > end:
+                    return
                 attempt = {
                     "request_id": f"q{number}",
                     "code": code,
