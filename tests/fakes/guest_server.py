@@ -45,8 +45,8 @@ async def guest_server(
             for runner in runners:
                 await runner.setup()
             context = own_certificate(tls_folder) if tls_folder else None
-            await web.TCPSite(runners[0], "127.0.0.1", page_port, ssl_context=context).start()
-            await web.TCPSite(runners[1], "127.0.0.1", probe_port).start()
+            await web.TCPSite(runners[0], "127.0.0.1", page_port, ssl_context=context, backlog=1024).start()
+            await web.TCPSite(runners[1], "127.0.0.1", probe_port, backlog=1024).start()
             yield GuestServer(front, page_url, f"http://127.0.0.1:{probe_port}")
         finally:
             for runner in runners:
