@@ -108,7 +108,8 @@ class Hearing:
 
     async def _act_on(self, change: Change) -> None:
         self._board.note(change)
-        if change.kind not in _JOURNALED:
+        # Hanging beacons come and go with their batteries: upkeep, not visits.
+        if change.kind not in _JOURNALED or self._beacons[change.beacon].role != "tag":
             return
         await self._journal(change)
         if change.kind is ChangeKind.DWELL:
