@@ -114,13 +114,14 @@ class CampaignStanding:
 
 @dataclass(frozen=True)
 class RecentRedemption:
-    """``made`` is None once it was undone, at ``undone_ms``. ``undo_until_ms``: by this agent's clock."""
+    """``made`` is None once it was undone, at ``undone_ms``; ``is_undoable``: not undone, and not too late yet."""
 
     redemption: RedemptionId
     coupon: CouponRecord
     made: Redemption | None
     undone_ms: int | None
     undo_until_ms: int
+    is_undoable: bool
 
     @property
     def redeemed_ms(self) -> int:
@@ -286,7 +287,7 @@ class Redeeming:
 
     async def recent(self, till: TillName) -> list[RecentRedemption]:
         """The till's last redemptions, newest first, with those that were undone since."""
-        store = self._premises.store
+        store, now = self._premises.store, self._premises.clock.now()
         row = (await store.fetch([recent_key(till)])).get(recent_key(till))
         serials = {
             redemption: serial
@@ -295,7 +296,7 @@ class Redeeming:
         }
         coupons = await store.fetch([coupon_key(serial) for serial in set(serials.values())])
         found = [
-            _as_recent(redemption, coupon)
+            _as_recent(redemption, coupon, now)
             for redemption, serial in serials.items()
             if (coupon := coupons.get(coupon_key(serial))) is not None
         ]
@@ -390,18 +391,20 @@ class Redeeming:
         return Candidate(coupon, rows.get(stop), counted.redeemed if counted else 0)
 
 
-def _as_recent(redemption: RedemptionId, coupon: CouponRecord) -> RecentRedemption | None:
+def _as_recent(redemption: RedemptionId, coupon: CouponRecord, now: Moment) -> RecentRedemption | None:
     """None when the coupon's history no longer knows the redemption: its serial has come round again."""
     steps = {line.what: line.at_ms for line in coupon.history if line.redemption == redemption}
     if "redeemed" not in steps:
         return None
     made = coupon.redemption if coupon.redemption and coupon.redemption.id == redemption else None
+    until_ms = steps["redeemed"] + UNDO_WINDOW_MS
     return RecentRedemption(
         redemption=redemption,
         coupon=coupon,
         made=made,
         undone_ms=steps.get("undone"),
-        undo_until_ms=steps["redeemed"] + UNDO_WINDOW_MS,
+        undo_until_ms=until_ms,
+        is_undoable=made is not None and not now.is_certainly_after(until_ms),
     )
 
 

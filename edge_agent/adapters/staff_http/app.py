@@ -12,6 +12,8 @@ from edge_agent.adapters.metrics import Metrics
 from edge_agent.adapters.page_templates import PageTemplates
 from edge_agent.adapters.staff_http.api import API
 from edge_agent.adapters.staff_http.openapi import describe
+from edge_agent.adapters.staff_http.page_errors import page_for_error
+from edge_agent.adapters.staff_http.pages import add_pages
 from edge_agent.adapters.staff_http.parts import PARTS, Parts, ReadFrame
 from edge_agent.adapters.staff_http.probes import PROBES
 from edge_agent.adapters.staff_http.problems import as_problem, internal
@@ -38,6 +40,9 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Strict-Transport-Security": "max-age=31536000",
 }
+# Asked by our own script, which reads problems.
+_FRAME_PATH = "/till/frame"
+_API_PATHS = ("/v1/", "/health", "/metrics", "/openapi.json")
 
 
 def build_staff_app(
@@ -74,6 +79,7 @@ def build_staff_app(
         return web.json_response(document | {"info": info})
 
     app.router.add_get("/openapi.json", openapi)
+    add_pages(app)
     app.on_response_prepare.append(_add_headers)
     return app
 
@@ -109,7 +115,9 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         if problem is None:
             _LOG.exception("a request failed", extra={"route": _route(request)})
             problem = internal()
-        return problem.response()
+        if request.path.startswith(_API_PATHS) or request.path == _FRAME_PATH:
+            return problem.response()
+        return await page_for_error(request, problem)
 
 
 def _route(request: web.Request) -> str:
