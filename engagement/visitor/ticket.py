@@ -25,7 +25,7 @@ def zone_ticket(key: bytes, zone: ZoneName, expires_ms: int) -> str:
 def zone_of_ticket(key: bytes, ticket: str, now: Moment) -> ZoneName | None:
     """The zone that a ticket proves; None when it was not made by us or has certainly ended."""
     head, _, mac = ticket.rpartition(".")
-    if not compare_digest(_mac(key, head).encode(), mac.encode()):
+    if not ticket.isascii() or not compare_digest(_mac(key, head).encode(), mac.encode()):
         return None
     _, zone, expires_ms = head.split(".")
     if now.is_certainly_after(int(expires_ms)):

@@ -36,7 +36,10 @@ class Assets:
         folder = resources.files("edge_agent") / "web" / "guest"
         return cls(
             css=_without_indents((folder / "guest.css").read_text(encoding="utf-8")),
-            js=_without_indents((folder / "guest.js").read_text(encoding="utf-8")),
+            js="\n".join(
+                _without_indents((folder / name).read_text(encoding="utf-8"))
+                for name in ("shake.js", "guest.js")
+            ),
         )
 
     @cached_property

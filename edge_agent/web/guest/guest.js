@@ -6,10 +6,8 @@ const game = $('game'), hold = $('hold'), arm = $('arm'), motion = $('motion'), 
 if (!game || !hold || !self.fetch || !self.crypto) return
 const words = game.dataset
 const HOLD_MS = 1200
-// A shake is at least 4 changes of direction beyond 8 m/s2, on the axis that moves most, within 1.2 s.
-const STRONG = 8, TURNS = 4, WITHIN_MS = 1200
 const LISTEN_MS = 10000
-let left = +words.left, nonce = '', busy = false, timer = 0, deaf = 0, gravity = null, axes = []
+let left = +words.left, nonce = '', busy = false, timer = 0, deaf = 0, shaken = shakeDetector()
 const canFeel = 'DeviceMotionEvent' in self && isSecureContext
 
 $('live').hidden = false
@@ -98,25 +96,7 @@ hold.addEventListener('keyup', event => { if (event.key === ' ' || event.key ===
 hold.addEventListener('click', event => { if (event.detail === 0 && !timer) play() })
 
 function felt(event) {
-  const now = performance.now()
-  let a = event.acceleration
-  if (!a || a.x === null) {
-    const g = event.accelerationIncludingGravity
-    if (!g || g.x === null) return
-    gravity = gravity ? {x: .8 * gravity.x + .2 * g.x, y: .8 * gravity.y + .2 * g.y, z: .8 * gravity.z + .2 * g.z} : {x: g.x, y: g.y, z: g.z}
-    a = {x: g.x - gravity.x, y: g.y - gravity.y, z: g.z - gravity.z}
-  }
-  const pull = [a.x, a.y, a.z]
-  pull.forEach((value, i) => {
-    const axis = axes[i]
-    axis.power = .9 * axis.power + value * value
-    if (Math.abs(value) <= STRONG || Math.sign(value) === axis.sign) return
-    if (axis.sign) axis.turns.push(now)
-    axis.sign = Math.sign(value)
-    axis.turns = axis.turns.filter(at => now - at <= WITHIN_MS)
-  })
-  const strongest = axes.reduce((best, axis) => axis.power > best.power ? axis : best)
-  if (strongest.turns.length >= TURNS) play()
+  if (shaken(event, performance.now())) play()
 }
 function disarm() {
   clearTimeout(deaf)
@@ -130,8 +110,7 @@ arm.addEventListener('click', async () => {
   try {
     if (DeviceMotionEvent.requestPermission && await DeviceMotionEvent.requestPermission() !== 'granted') throw 0
   } catch { return tell(words.denied) }
-  gravity = null
-  axes = [0, 1, 2].map(() => ({power: 0, sign: 0, turns: []}))
+  shaken = shakeDetector()
   addEventListener('devicemotion', felt)
   game.classList.add('shaking')
   tell(words.shake)
