@@ -68,7 +68,7 @@ def bumps(chance: Random, most: int, peak: float) -> Movement:
         for began_s, strength in knocks:
             since_s = t_s - began_s
             if 0 <= since_s < 0.3:
-                felt += strength * math.exp(-since_s / 0.04) * math.cos(2 * math.pi * 9 * since_s)
+                felt += strength * math.exp(-since_s / 0.06) * math.cos(2 * math.pi * 15 * since_s)
         return felt * 0.2 + chance.gauss(0, 0.3), felt * 0.3, felt
 
     return at
@@ -123,7 +123,7 @@ async def test_walking_putting_down_and_dropping_are_no_shakes(rate_hz: int) -> 
     movements = [
         *(walk(chance) for _ in range(350)),
         *(bumps(chance, 1, 30.0) for _ in range(350)),
-        *(bumps(chance, 3, 20.0) for _ in range(300)),
+        *(bumps(chance, 3, 14.0) for _ in range(300)),
     ]
     found = await detected_ms([trace(chance, each, rate_hz) for each in movements], "acceleration")
     assert [index for index, ms in enumerate(found) if ms is not None] == []
