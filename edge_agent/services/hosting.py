@@ -195,11 +195,10 @@ class Hosting:
         """The visitor behind a phone, made when there is none; today's visit is written either way."""
         now = self._premises.clock.now()
         visits = self._keys.visit_ids(guest.handset)
-        if guest.cookie_visitor is not None:
-            return guest.cookie_visitor
         candidate = VisitorId(self._premises.entropy.token(VISITOR_ID_BYTES).hex())
         return await self._premises.store.decide(
-            [visit_key(visit) for visit in visits], recognise_rule(visits, candidate, now)
+            [visit_key(visit) for visit in visits],
+            recognise_rule(visits, candidate, now, by_cookie=guest.cookie_visitor),
         )
 
     async def _known_visitor(self, guest: Guest) -> VisitorId | None:

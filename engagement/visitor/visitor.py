@@ -97,15 +97,18 @@ def subjects_of(visitor: VisitorRecord) -> tuple[SubjectId, ...]:
     return (own,) if visitor.member is None else (own, member_subject(visitor.member))
 
 
-def recognise_rule(visits: tuple[str, ...], candidate: VisitorId, now: Moment) -> Rule[VisitorId]:
-    """Which visitor a phone is: the one that any of its live visits names, else the candidate.
+def recognise_rule(
+    visits: tuple[str, ...], candidate: VisitorId, now: Moment, *, by_cookie: VisitorId | None = None
+) -> Rule[VisitorId]:
+    """Which visitor a phone is: the cookie's, else the one that any of its live visits names, else the candidate.
 
-    ``visits``: the phone's visit ids, today's first; today's is always written, so that yesterday's key can go.
+    ``visits``: the phone's visit ids, today's first. Today's is always written, so that yesterday's key can go;
+    one that is there is kept also against a cookie: the phone may be shared.
     """
 
     def rule(rows: Rows) -> Ruling[VisitorId]:
         known = next((row for visit in visits if (row := rows.get(visit_key(visit))) is not None), None)
-        visitor = known.visitor if known is not None else candidate
+        visitor = by_cookie or (known.visitor if known is not None else candidate)
         today = rows.get(visit_key(visits[0]))
         if today is not None:
             return Ruling(visitor)

@@ -19,7 +19,7 @@ from engagement.visitor.visitor import (
 from tests.fakes.dict_ledger import DictLedger
 from tests.fakes.shop import DAY_MS, NOON_MS, moment
 
-ANNA, BERT = VisitorId("0a" * 10), VisitorId("0b" * 10)
+ANNA, BERT, CARL = VisitorId("0a" * 10), VisitorId("0b" * 10), VisitorId("0c" * 10)
 KEY, OTHER_KEY = b"k" * 32, b"x" * 32
 PHONE = b"what the gatekeeper says of a phone"
 CONSENT = Consent(
@@ -46,6 +46,21 @@ def test_a_phone_keeps_its_visitor_from_one_day_key_to_the_next_and_no_longer() 
     assert recognise(ledger, ("tuesday", "monday"), BERT) == ANNA
     assert recognise(ledger, ("wednesday", "tuesday"), BERT) == ANNA, "tuesday's visit was written on tuesday"
     assert recognise(ledger, ("friday", "thursday"), BERT) == BERT
+
+
+def test_a_cookie_outranks_the_visits_and_keeps_its_phone_known() -> None:
+    ledger = DictLedger()
+
+    def by_cookie(visits: tuple[str, ...], cookie: VisitorId) -> VisitorId:
+        keys = [visit_key(visit) for visit in visits]
+        return ledger.decide(keys, recognise_rule(visits, CARL, moment(), by_cookie=cookie))
+
+    assert by_cookie(("monday",), ANNA) == ANNA
+    assert recognise(ledger, ("monday",), BERT) == ANNA, "without the cookie it is still her phone"
+    assert by_cookie(("tuesday", "monday"), ANNA) == ANNA
+    assert recognise(ledger, ("wednesday", "tuesday"), BERT) == ANNA
+    assert by_cookie(("wednesday", "tuesday"), BERT) == BERT
+    assert recognise(ledger, ("wednesday", "tuesday"), CARL) == ANNA, "a shared phone stays hers"
 
 
 def test_a_cookie_proves_its_visitor_and_nothing_else_does() -> None:
