@@ -34,8 +34,9 @@ class Home:
         return port
 
 
-def lay_home(folder: Path) -> Home:
-    """Let `beckon up` make a home on free ports, then stop it again."""
+@contextmanager
+def up_and_running(folder: Path) -> Iterator[Path]:
+    """A store that `beckon up` runs on free ports, until the block ends; its run.json."""
     base_port = next(base for base in range(18_600, 60_000, 100) if not _in_use(base))
     environment = {**os.environ, "BECKON_HOME": str(folder), "BECKON_PORT": str(base_port)}
     up = subprocess.Popen(
@@ -48,12 +49,17 @@ def lay_home(folder: Path) -> Home:
             if up.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"`beckon up` did not come up: exit code {up.poll()}")
             time.sleep(_POLL_S)
-        facts = json.loads(run_file.read_text())
-        settings = next(folder.rglob("agent.toml"))
+        yield run_file
     finally:
         up.send_signal(signal.SIGTERM)
         up.wait(30)
-    return Home(folder, facts, settings)
+
+
+def lay_home(folder: Path) -> Home:
+    """Let `beckon up` make a home, then stop it again."""
+    with up_and_running(folder) as run_file:
+        facts = json.loads(run_file.read_text())
+    return Home(folder, facts, next(folder.rglob("agent.toml")))
 
 
 def _in_use(base_port: int) -> bool:
