@@ -12,6 +12,7 @@ from multidict import MultiDictProxy
 
 from edge_agent.adapters.staff_http.doors import (
     LANGUAGE_COOKIE,
+    TILL_COOKIE,
     doorway,
     is_own_origin,
     keep_paired,
@@ -138,9 +139,9 @@ def paired_page(handler: PageHandler) -> RawHandler:
         if page.door is None:
             return pairing(page)
         response = await handler(page)
-        if not response.prepared:
+        if not response.prepared and TILL_COOKIE not in response.cookies:
             # Browsers cap a cookie's life: each visit renews the pairing.
-            keep_paired(response, page.request.cookies["__Host-till"])
+            keep_paired(response, page.request.cookies[TILL_COOKIE])
         return response
 
     return open_page(handle)

@@ -114,27 +114,31 @@ async def _redeem(page: Page, draft: Draft) -> web.StreamResponse:
         return await _show(page, draft, notice=notice)
     if not draft.codes:
         return await _show(page, draft, notice=Notice("info", page.wording.text("till.nothing_scanned")))
+    order = await page.parts.redeeming.order(page.till, draft.order)
+    if order is not None and order.closed_ms is not None:
+        return await _show(page, draft)
     return await _settle(page, draft, basket_minor)
 
 
-async def _settle(page: Page, draft: Draft, basket_minor: int, notice: Notice | None = None) -> web.Response:
-    """Redeem and close the order, or find it closed already; either way the answer is the order's."""
+async def _settle(
+    page: Page,
+    draft: Draft,
+    basket_minor: int,
+    *,
+    notice: Notice | None = None,
+    asked: RedemptionId | None = None,
+) -> web.Response:
+    """Redeem and close the order; of one that is closed already, which takes nothing more, tell what became of it."""
     parts = page.parts
     basket = Basket(draft.order, basket_minor, parts.bundle.branch.currency)
     outcome = await parts.redeeming.take_order(basket, draft.codes, till=page.till, cashier=page.cashier)
-    for tried in outcome.codes:
-        refused = isinstance(tried.outcome, Refusal)
-        parts.metrics.attempt(
-            "refused" if refused else "accepted",
-            tried.outcome.reason if isinstance(tried.outcome, Refusal) else None,
-        )
     coupons = [tried.coupon for tried in outcome.codes if tried.coupon is not None]
     campaigns = await parts.redeeming.campaigns_of(coupons)
     if outcome.refusal is not None:
         words = refusal_sentences(outcome.refusal, page.wording, parts.zone)
         notice = Notice("refused", words.cashier, words.remedy)
-    view = order_view(page, outcome, campaigns, basket_minor)
-    return await _render(page, draft, {"done": view, "open": None}, notice)
+    view = order_view(page, draft.codes, outcome, campaigns, basket_minor)
+    return await _render(page, draft, {"done": view, "open": None}, notice, asked)
 
 
 async def _undo(page: Page, draft: Draft, redemption: RedemptionId) -> web.StreamResponse:
@@ -153,25 +157,13 @@ async def _show(
     order = await redeeming.order(page.till, draft.order)
     if order is not None and order.closed_ms is not None:
         closed = replace(draft, basket=typed_form(order.basket_minor, order.currency))
-        return await _settle_again(page, closed, order.basket_minor, notice, asked)
+        return await _settle(page, closed, order.basket_minor, notice=notice, asked=asked)
     basket_minor = _amount(page, draft)
     basket = Basket(draft.order, basket_minor or 0, page.parts.bundle.branch.currency)
     lines = await redeeming.quote(draft.codes, basket, till=page.till)
     campaigns = await redeeming.campaigns_of([line.coupon for line in lines if line.coupon is not None])
     view = draft_view(page, draft.codes, lines, campaigns, order, basket_minor)
     return await _render(page, draft, {"open": view, "done": None}, notice, asked)
-
-
-async def _settle_again(
-    page: Page, draft: Draft, basket_minor: int, notice: Notice | None, asked: RedemptionId | None
-) -> web.Response:
-    """A closed order takes nothing more, so asking for it again only tells what became of it."""
-    parts = page.parts
-    basket = Basket(draft.order, basket_minor, parts.bundle.branch.currency)
-    outcome = await parts.redeeming.take_order(basket, draft.codes, till=page.till, cashier=page.cashier)
-    coupons = [tried.coupon for tried in outcome.codes if tried.coupon is not None]
-    view = order_view(page, outcome, await parts.redeeming.campaigns_of(coupons), basket_minor)
-    return await _render(page, draft, {"done": view, "open": None}, notice, asked)
 
 
 async def _render(

@@ -87,7 +87,7 @@ def draft_view(
     off_minor = taken_minor + sum(each.outcome for each in quoted if not isinstance(each.outcome, Refusal))
     money = _money(page)
     return View(
-        lines=tuple(lines),
+        lines=tuple(sorted(lines, key=lambda line: line.index)),
         usable=sum(line.state == "accepted" for line in lines),
         is_known=basket_minor is not None,
         basket=money(basket_minor or 0),
@@ -97,16 +97,28 @@ def draft_view(
 
 
 def order_view(
-    page: Page, outcome: OrderOutcome, campaigns: Mapping[CouponId, Campaign], basket_minor: int
+    page: Page,
+    codes: Sequence[str],
+    outcome: OrderOutcome,
+    campaigns: Mapping[CouponId, Campaign],
+    basket_minor: int,
 ) -> View:
-    """An order that was closed. The sum is what the coupons that still count took off, undone ones left out."""
-    lines = [_tried_line(page, index, each, campaigns) for index, each in enumerate(outcome.codes)]
+    """An order that was closed. The sum is what the coupons that still count took off, undone ones left out.
+
+    A code that came too late for it, as every refused one does when the page is shown again, is no part of it.
+    """
+    places = {code: index for index, code in enumerate(codes)}
+    lines = [
+        _tried_line(page, places[each.code], each, campaigns)
+        for each in outcome.codes
+        if not (isinstance(each.outcome, Refusal) and each.outcome.reason is Reason.ORDER_CLOSED)
+    ]
     off_minor = sum(
         each.outcome.discount_minor for each in outcome.codes if isinstance(each.outcome, Accepted)
     )
     money = _money(page)
     return View(
-        lines=tuple(lines),
+        lines=tuple(sorted(lines, key=lambda line: line.index)),
         usable=sum(line.state == "accepted" for line in lines),
         is_known=True,
         basket=money(basket_minor),
