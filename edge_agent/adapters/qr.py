@@ -43,8 +43,3 @@ def qr_png(text: str, scale: int) -> bytes:
     image = BytesIO()
     _symbol(text).save(image, kind="png", scale=scale, border=_QUIET_ZONE)
     return image.getvalue()
-
-
-def qr_version(text: str) -> str:
-    """The symbol's size and level, as ``5-L``."""
-    return _symbol(text).designator

@@ -12,7 +12,7 @@ from importlib import resources
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_time
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal
 
@@ -73,10 +73,6 @@ class Wording:
     def clock(self, instant_ms: int, zone: ZoneInfo) -> str:
         """Hour and minute in a time zone."""
         return format_time(from_ms(instant_ms), "short", tzinfo=zone, locale=self._locale)
-
-    def stamp(self, instant_ms: int, zone: ZoneInfo) -> str:
-        """To the second, for lists that a cashier compares."""
-        return format_datetime(from_ms(instant_ms), "medium", tzinfo=zone, locale=self._locale)
 
 
 def _major(minor: int, currency: str) -> Decimal:

@@ -6,14 +6,18 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from edge_agent.adapters.qr import qr_png, qr_svg, qr_version
+from edge_agent.adapters.qr import qr_png, qr_svg
 from engagement.coupon.token import token_text
 
 TOKEN = token_text(bytes(range(36)), bytes(range(64)))
 
 
 def test_a_coupon_fits_version_5_with_level_l() -> None:
-    assert qr_version(TOKEN) == "5-L"
+    with Image.open(BytesIO(qr_png(TOKEN, 4))) as image:
+        (found,) = zxingcpp.read_barcodes(image.convert("L"))
+        # Version 5 has 37 modules a side, and the quiet zone 4 on each.
+        assert image.width == 4 * (37 + 2 * 4)
+    assert found.ec_level == "L"
 
 
 @pytest.mark.parametrize("text", [TOKEN, "https://store.example/", "12345678901234567890"])
