@@ -102,15 +102,15 @@ def recognise_rule(
 ) -> Rule[VisitorId]:
     """Which visitor a phone is: the cookie's, else the one that any of its live visits names, else the candidate.
 
-    ``visits``: the phone's visit ids, today's first. Today's is always written, so that yesterday's key can go;
-    one that is there is kept also against a cookie: the phone may be shared.
+    ``visits``: the phone's visit ids, today's first. Today's names that visitor from then on, so that yesterday's key
+    can go and the phone is known for a day without its cookie.
     """
 
     def rule(rows: Rows) -> Ruling[VisitorId]:
         known = next((row for visit in visits if (row := rows.get(visit_key(visit))) is not None), None)
         visitor = by_cookie or (known.visitor if known is not None else candidate)
         today = rows.get(visit_key(visits[0]))
-        if today is not None:
+        if today is not None and today.visitor == visitor:
             return Ruling(visitor)
         return Ruling(visitor, writes=(VisitRecord(id=visits[0], visitor=visitor, seen_ms=now.wall_ms),))
 

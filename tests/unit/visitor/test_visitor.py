@@ -60,7 +60,7 @@ def test_a_cookie_outranks_the_visits_and_keeps_its_phone_known() -> None:
     assert by_cookie(("tuesday", "monday"), ANNA) == ANNA
     assert recognise(ledger, ("wednesday", "tuesday"), BERT) == ANNA
     assert by_cookie(("wednesday", "tuesday"), BERT) == BERT
-    assert recognise(ledger, ("wednesday", "tuesday"), CARL) == ANNA, "a shared phone stays hers"
+    assert recognise(ledger, ("wednesday", "tuesday"), CARL) == BERT, "what was seen there last"
 
 
 def test_a_cookie_proves_its_visitor_and_nothing_else_does() -> None:
