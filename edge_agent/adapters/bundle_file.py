@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from engagement.estate.bundle import Bundle
+from engagement.estate.complaint import complaints_of
 
 
 class BundleRefused(Exception):
@@ -18,14 +19,7 @@ def read_bundle(path: Path) -> Bundle:
     except OSError as failure:
         raise BundleRefused(f"bundle: cannot read {path}: {failure.strerror}") from failure
     except ValidationError as invalid:
-        lines = [
-            f"bundle {path}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']} "
-            f"(value {_brief(error['input'])})"
-            for error in invalid.errors(include_url=False)
-        ]
-        raise BundleRefused("\n".join(lines)) from invalid
-
-
-def _brief(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+        complaints = complaints_of(invalid, lambda of_path: None)
+        raise BundleRefused(
+            "\n".join(complaint.told(f"bundle {path}") for complaint in complaints)
+        ) from invalid
