@@ -11,8 +11,9 @@ from engagement.advertisement.eid import eid_at
 from engagement.advertisement.frames import EddystoneEid, encode_frame
 from engagement.campaign.play import DrawDay, Receipt, draw_day_key, receipt_bytes, verify_day
 from engagement.coupon.token import TEXT_CHARS
-from tests.fakes.guest_server import guest_server, phone
+from tests.fakes.guest_server import BERT, guest_server, phone
 from tests.fakes.shop import DAY_MS, MINT, NOON_MS, campaign, shake_campaign, verify
+from tests.fakes.store_front import MEMBER_CODE
 
 NONCE = "00112233445566778899aabbccddeeff"
 EID_KEY = bytes(range(16))
@@ -59,6 +60,17 @@ async def test_a_play_is_answered_and_the_same_nonce_is_the_same_play() -> None:
             assert "You won!" in await answer.text()
 
 
+async def test_a_member_code_opens_the_members_wallet() -> None:
+    async with guest_server() as server, phone(server.page_url) as anna:
+        assert (await call(anna, "/api/member", {"code": MEMBER_CODE}, 409))["reason"] == "no_consent"
+        given = await call(anna, "/api/consent", {"terms": True})
+        assert await call(anna, "/api/member", {"code": MEMBER_CODE}) == given
+        assert (await call(anna, "/api/member", {"code": "nope"}, 409))["reason"] == "unknown_member_code"
+        server.front.store.fill_disk()
+        async with phone(server.page_url, BERT) as bert:
+            assert (await call(bert, "/api/consent", {"terms": True}, 409))["reason"] == "store_full"
+
+
 async def test_a_refusal_names_its_reason_and_says_it() -> None:
     async with guest_server() as server, phone(server.page_url) as anna:
         body = {"campaign": "shake", "nonce": NONCE}
@@ -82,6 +94,7 @@ async def test_a_refusal_names_its_reason_and_says_it() -> None:
         ("/api/play", {"campaign": "shake", "nonce": "0" * 31}, 422, "nonce"),
         ("/api/play", {"campaign": 7, "nonce": NONCE}, 422, "campaign"),
         ("/api/play", {"campaign": "A b", "nonce": NONCE}, 422, "campaign"),
+        ("/api/member", {"code": 5}, 422, "code"),
         ("/api/sightings", {"heard": [{"data": "0", "rssi": -60, "age_ms": 1}]}, 422, "heard[0].data"),
         ("/api/sightings", {"heard": [{"data": "00", "rssi": -60, "age_ms": -1}]}, 422, "heard[0].age_ms"),
         ("/api/sightings", {"heard": {}}, 422, "heard"),

@@ -41,6 +41,10 @@ class PlayBody(_Body):
     nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$")]
 
 
+class MemberBody(_Body):
+    code: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
 class HeardBody(_Body):
     data: Annotated[str, StringConstraints(pattern=r"^([0-9a-fA-F]{2}){0,255}$")]
     rssi: Annotated[int, Field(ge=-128, le=127)]
@@ -93,6 +97,19 @@ async def wallet(request: web.Request) -> web.Response:
     if held is None:
         return web.json_response({"visitor": None, "coupons": []})
     return with_cookie(web.json_response(_wallet_json(site, held, wording)), held)
+
+
+async def member(request: web.Request) -> web.Response:
+    """Open a member's wallet on this phone."""
+    site, wording = _site(request)
+    body = await read_body(request, MemberBody)
+    try:
+        answer = await site.hosting.link_member(site.guest(request), body.code)
+    except StoreFull:
+        return _refused(site, Refusal(Reason.STORE_FULL), wording)
+    if isinstance(answer, Refusal):
+        return _refused(site, answer, wording)
+    return with_cookie(web.json_response(_wallet_json(site, answer, wording)), answer)
 
 
 async def sightings(request: web.Request) -> web.Response:

@@ -69,6 +69,7 @@ def _https_app(site: Site) -> web.Application:
             web.post("/api/consent", api.consent),
             web.post("/api/play", api.play),
             web.get("/api/wallet", api.wallet),
+            web.post("/api/member", api.member),
             web.post("/api/sightings", api.sightings),
             web.get("/draws/{campaign}/{day}", api.draw),
             web.get("/{anything:.*}", pages.nowhere),

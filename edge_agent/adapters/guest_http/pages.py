@@ -149,7 +149,13 @@ async def _wallet_page(request: web.Request, *, status: int = 200, problem: str 
 async def member(request: web.Request) -> web.Response:
     """Open a member's wallet on this phone by the code on their tag or card."""
     site, form = request.app[SITE], await _form(request)
-    answer = await site.hosting.link_member(site.guest(request), form.get("code", "")[:_FORM_FIELD_CHARS_MAX])
+    answer: Wallet | Refusal
+    try:
+        answer = await site.hosting.link_member(
+            site.guest(request), form.get("code", "")[:_FORM_FIELD_CHARS_MAX]
+        )
+    except StoreFull:
+        answer = Refusal(Reason.STORE_FULL)
     if isinstance(answer, Refusal):
         say = refusal_sentences(answer, site.wording(request), site.premises.zone)
         return await _wallet_page(request, status=409, problem=f"{say.shopper} {say.remedy}".strip())
