@@ -71,7 +71,9 @@ def build_staff_app(
     app = web.Application(client_max_size=_BODY_BYTES_MAX, middlewares=[_timed(parts, now_s), _answer_errors])
     app[PARTS] = parts
     for operation in (*API.all, *PROBES.all):
-        app.router.add_route(operation.method, operation.path, operation.handle)
+        # add_get answers HEAD as well, which some watchers ask.
+        add = app.router.add_get if operation.method == "GET" else app.router.add_post
+        add(operation.path, operation.handle)
     document = describe((*API.all, *PROBES.all))
 
     async def openapi(request: web.Request) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from edge_agent.adapters.staff_http.page import Form, Page, cashier_page
 from edge_agent.adapters.staff_http.problems import Problem
 from edge_agent.adapters.staff_http.till_view import Notice, draft_view, order_view, recent_lines
 from edge_agent.adapters.wording import refusal_sentences
-from edge_agent.services.redeeming import ORDER_CODES_MAX, Basket
+from edge_agent.services.redeeming import ORDER_CODES_MAX, Basket, OrderOutcome
 from engagement.coupon.code import CODE_CHARS_MAX, read_code
 from engagement.coupon.short_code import DIGITS, ShortCode
 from engagement.coupon.token import PREFIX
@@ -117,25 +117,32 @@ async def _redeem(page: Page, draft: Draft) -> web.StreamResponse:
     order = await page.parts.redeeming.order(page.till, draft.order)
     if order is not None and order.closed_ms is not None:
         return await _show(page, draft)
-    return await _settle(page, draft, basket_minor)
+    outcome = await _take(page, draft, basket_minor)
+    for tried in outcome.codes:
+        reason = tried.outcome.reason if isinstance(tried.outcome, Refusal) else None
+        page.parts.metrics.attempt("refused" if reason else "accepted", reason)
+    return await _result(page, draft, basket_minor, outcome)
 
 
-async def _settle(
+async def _take(page: Page, draft: Draft, basket_minor: int) -> OrderOutcome:
+    """Redeem and close the order; one that is closed already takes nothing more and tells what became of it."""
+    basket = Basket(draft.order, basket_minor, page.parts.bundle.branch.currency)
+    return await page.parts.redeeming.take_order(basket, draft.codes, till=page.till, cashier=page.cashier)
+
+
+async def _result(
     page: Page,
     draft: Draft,
     basket_minor: int,
+    outcome: OrderOutcome,
     *,
     notice: Notice | None = None,
     asked: RedemptionId | None = None,
 ) -> web.Response:
-    """Redeem and close the order; of one that is closed already, which takes nothing more, tell what became of it."""
-    parts = page.parts
-    basket = Basket(draft.order, basket_minor, parts.bundle.branch.currency)
-    outcome = await parts.redeeming.take_order(basket, draft.codes, till=page.till, cashier=page.cashier)
     coupons = [tried.coupon for tried in outcome.codes if tried.coupon is not None]
-    campaigns = await parts.redeeming.campaigns_of(coupons)
+    campaigns = await page.parts.redeeming.campaigns_of(coupons)
     if outcome.refusal is not None:
-        words = refusal_sentences(outcome.refusal, page.wording, parts.zone)
+        words = refusal_sentences(outcome.refusal, page.wording, page.parts.zone)
         notice = Notice("refused", words.cashier, words.remedy)
     view = order_view(page, draft.codes, outcome, campaigns, basket_minor)
     return await _render(page, draft, {"done": view, "open": None}, notice, asked)
@@ -157,7 +164,8 @@ async def _show(
     order = await redeeming.order(page.till, draft.order)
     if order is not None and order.closed_ms is not None:
         closed = replace(draft, basket=typed_form(order.basket_minor, order.currency))
-        return await _settle(page, closed, order.basket_minor, notice=notice, asked=asked)
+        outcome = await _take(page, closed, order.basket_minor)
+        return await _result(page, closed, order.basket_minor, outcome, notice=notice, asked=asked)
     basket_minor = _amount(page, draft)
     basket = Basket(draft.order, basket_minor or 0, page.parts.bundle.branch.currency)
     lines = await redeeming.quote(draft.codes, basket, till=page.till)
