@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edge_agent.adapters.durable_file import replace_file
 from edge_agent.ports import Entropy
@@ -30,6 +30,7 @@ class KeyMaterial(Value):
 class AgentKeys:
     material: KeyMaterial
     private: Ed25519PrivateKey
+    public: Ed25519PublicKey
 
     def mint(self, *, agent_number: int, lease_number: int) -> Mint:
         """What makes this agent's codes its own."""
@@ -47,7 +48,7 @@ class AgentKeys:
         if key_index != self.material.key_index:
             return False
         try:
-            self.private.public_key().verify(signature, signed)
+            self.public.verify(signature, signed)
         except InvalidSignature:
             return False
         return True
@@ -55,7 +56,7 @@ class AgentKeys:
     @property
     def public_hex(self) -> str:
         """The public key, 32 bytes as hexadecimal, for whoever checks receipts."""
-        return self.private.public_key().public_bytes_raw().hex()
+        return self.public.public_bytes_raw().hex()
 
 
 def load_keys(path: Path, entropy: Entropy) -> AgentKeys:
@@ -71,4 +72,4 @@ def load_keys(path: Path, entropy: Entropy) -> AgentKeys:
         )
         replace_file(path, material.model_dump_json().encode())
     private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(material.signing_hex))
-    return AgentKeys(material, private)
+    return AgentKeys(material, private, private.public_key())
