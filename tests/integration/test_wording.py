@@ -16,6 +16,8 @@ AGENT = Path(__file__).parents[2] / "edge_agent"
 AREAS = sorted({path.name.partition(".")[0] for path in (AGENT / "web" / "locales").glob("*.po")})
 # ``t("key")`` in templates, ``.text("key")`` or ``say("key")`` in Python.
 USE = re.compile(r"""\b(?:t|text|say)\(\s*["']([a-z0-9_.]+)["']""")
+# The other key of ``t("key" if so else "key")``.
+OTHERWISE = re.compile(r"""\bt\([^()]*? else ["']([a-z0-9_.]+)["']""")
 # The beginning of keys that differ by a word the code has, as in ``"error." + status`` or ``f"error.{status}"``.
 FAMILY = re.compile(r"""["']([a-z0-9_]+(?:\.[a-z0-9_]+)*\.)(?:["']|\{)""")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -34,7 +36,7 @@ def placeholders(text: str) -> set[str]:
 @pytest.mark.parametrize("area", AREAS)
 def test_every_key_is_used_and_every_used_key_has_a_text_in_each_language(area: str) -> None:
     texts = [path.read_text(encoding="utf-8") for path in sources(area)]
-    used = {key for text in texts for key in USE.findall(text)}
+    used = {key for text in texts for form in (USE, OTHERWISE) for key in form.findall(text)}
     families = tuple({family for text in texts for family in FAMILY.findall(text)})
     for wording in Catalogue.load(area).wordings:
         unused = {key for key in wording.texts if key not in used and not key.startswith(families)}
