@@ -15,7 +15,7 @@ from engagement.refusal.refusal import Refusal
 AGENT = Path(__file__).parents[2] / "edge_agent"
 AREAS = sorted({path.name.partition(".")[0] for path in (AGENT / "web" / "locales").glob("*.po")})
 # ``t("key")`` in templates, ``.text("key")`` or ``say("key")`` in Python.
-USE = re.compile(r"""\b(?:t|text|say)\(\s*["']([a-z0-9_.]+)["']""")
+USE = re.compile(r"""\b(?:t|text|say)\(\s*["']([a-z0-9_.]*[a-z0-9_])["']""")
 # The other key of ``t("key" if so else "key")``.
 OTHERWISE = re.compile(r"""\bt\([^()]*? else ["']([a-z0-9_.]+)["']""")
 # The beginning of keys that differ by a word the code has, as in ``"error." + status`` or ``f"error.{status}"``.
