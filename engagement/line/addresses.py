@@ -1,0 +1,19 @@
+"""Where HQ takes what, and how a batch's body is marked."""
+
+from typing import Final
+from urllib.parse import quote
+
+from engagement.ids import AgentName
+
+ENROLMENTS_PATH: Final = "/v1/enrolments"
+BATCH_TYPE: Final = "application/vnd.beckon.batch"
+BATCH_ENCODING: Final = "zstd"
+# What HQ reads at most: 500 money events take 15 kB; a batch that needs more is split.
+BATCH_BYTES_MAX: Final = 256 * 1024
+# What a batch may grow to when it is unpacked.
+BATCH_UNPACKED_BYTES_MAX: Final = 4 * 2**20
+
+
+def batches_path(agent: AgentName) -> str:
+    """Where an agent posts its batches; the name percent-encoded, ready to be sent and signed."""
+    return f"/v1/agents/{quote(agent, safe='')}/batches"

@@ -1,0 +1,72 @@
+"""Requests and answers between agent and HQ, as JSON.
+
+Unknown fields are ignored, for either side may be the newer one.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from engagement.ids import LABEL, AgentName
+
+# As long as HQ may send an agent away; whoever asks for more is not believed.
+SLOT_MS_MAX = 15 * 60_000
+
+Slot = Annotated[int, Field(ge=0, le=SLOT_MS_MAX)]
+ClaimIdHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{10}$")]
+Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Said(BaseModel):
+    """The base of what one side says to the other."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RefusedEntry(Said):
+    """An entry that HQ keeps apart because it cannot use it; ``code`` is stable."""
+
+    seq: Annotated[int, Field(ge=1)]
+    code: str
+
+
+class BatchAnswer(Said):
+    """``ack``: the highest seq of this agent, lane and epoch that is durable at HQ, 0 for none yet; ``slot_ms``: do not
+    come again before that long has passed; ``refused``: entries of this batch that HQ keeps apart, which count as
+    delivered."""
+
+    ack: Annotated[int, Field(ge=0)]
+    slot_ms: Slot = 0
+    refused: tuple[RefusedEntry, ...] = ()
+
+
+class LineProblem(Said):
+    """A problem document (RFC 9457) as an agent reads it.
+
+    ``code`` is stable; ``expected``: with ``gap``, the first seq that HQ lacks; ``ack``: with ``diverged``, the last seq
+    that HQ has; ``slot_ms``: with ``overloaded``, how long to stay away.
+    """
+
+    status: int
+    code: str
+    detail: str = ""
+    expected: int | None = None
+    ack: int | None = None
+    slot_ms: Slot | None = None
+
+
+class EnrolmentRequest(Said):
+    """``mac_hex``: engagement.line.claim.request_mac over the key and the nonce."""
+
+    claim_id: ClaimIdHex
+    agent_public_key_hex: Hex32
+    nonce_hex: Hex16
+    mac_hex: Hex32
+
+
+class EnrolmentAnswer(Said):
+    """``mac_hex``: engagement.line.claim.answer_mac over the key, the nonce and the name."""
+
+    agent: Annotated[AgentName, LABEL]
+    mac_hex: Hex32
