@@ -22,6 +22,7 @@ from engagement.campaign.play import (
     play_key,
     play_keys,
     play_rule,
+    reveal_rule,
 )
 from engagement.campaign.state import CampaignState, campaign_state, stop_key
 from engagement.coupon.coupon import CouponRecord
@@ -95,12 +96,13 @@ class Issuing:
         return (await self._premises.store.fetch([key])).get(key)
 
     async def revealed_draw(self, campaign_id: CampaignId, day: LocalDay) -> DrawDay | None:
-        """A past day's draw with its seed; None when it has not been drawn or the day is not over."""
+        """A past day's draw with its seed; None when it has not been drawn or the day is not certainly over."""
         campaign = self._premises.campaigns.get(campaign_id)
-        if campaign is None or day >= self._premises.day_of(self._premises.clock.now()):
+        if campaign is None or day >= self._premises.day_at(self._premises.clock.now().earliest_ms):
             return None
-        key = draw_day_key(campaign, day)
-        return (await self._premises.store.fetch([key])).get(key)
+        return await self._premises.store.decide(
+            [draw_day_key(campaign, day)], reveal_rule(campaign, day), essential=True
+        )
 
     def _request(self, campaign: Campaign, subject: SubjectId) -> IssueRequest:
         now = self._premises.clock.now()

@@ -31,8 +31,12 @@ class Premises:
         return {campaign.id: campaign for campaign in self.bundle.campaigns}
 
     def day_of(self, moment: Moment) -> LocalDay:
-        """The branch's calendar day at a moment."""
-        return LocalDay(from_ms(moment.wall_ms).astimezone(self.zone).date().isoformat())
+        """The branch's calendar day at a moment, as its wall clock has it."""
+        return self.day_at(moment.wall_ms)
+
+    def day_at(self, instant_ms: int) -> LocalDay:
+        """The branch's calendar day at an instant (Unix ms)."""
+        return LocalDay(from_ms(instant_ms).astimezone(self.zone).date().isoformat())
 
     def secret(self, n_chars: int) -> str:
         """Unpredictable characters, 5 bits each."""

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edge_agent.ports import StoreFull
 from edge_agent.services.premises import Premises
+from edge_agent.services.presenting import Presenting
 from engagement.campaign.model import Campaign
 from engagement.campaign.state import CampaignState, StopRecord, campaign_state, stop_key, stop_rule
 from engagement.campaign.tally import subject_tally_key
 from engagement.clock.moment import Moment
-from engagement.coupon.code import SignedCode, read_code
 from engagement.coupon.coupon import (
     CouponRecord,
     EditionRecord,
@@ -19,8 +18,7 @@ from engagement.coupon.coupon import (
     edition_key,
     standing,
 )
-from engagement.coupon.presented import Verify, identify, recognise
-from engagement.coupon.short_code import ShortCode
+from engagement.coupon.presented import Verify
 from engagement.ids import (
     CampaignId,
     CashierName,
@@ -42,7 +40,6 @@ from engagement.till.attempt import (
     UndoRequest,
     redeem_keys,
     redeem_rule,
-    request_key,
     serial_of_redemption,
     undo_keys,
     undo_rule,
@@ -51,12 +48,13 @@ from engagement.till.order import OrderRecord, OrderReport, close_order_rule, or
 from engagement.till.quote import Candidate, quote
 from engagement.till.recent import recent_key
 from engagement.till.sheet import SheetLine, blank_line, sheet_key
-from engagement.till.tries import judge_tries, tries_key, wrong_code_rule
 
 REDEMPTION_SECRET_CHARS = 10
 ORDER_ID_CHARS = 12
-# Coupons on one order; more is a mistake of the till.
+# Coupons on one order; more is a mistake of the till, and they are refused unread.
 ORDER_CODES_MAX = 20
+# Lines of a sheet read at a time; a branch runs fewer campaigns than this.
+_SHEET_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class Redeeming:
 
     def __init__(self, premises: Premises, verify: Verify) -> None:
         self._premises = premises
-        self._verify = verify
+        self._presenting = Presenting(premises, verify)
 
     async def redeem(
         self,
@@ -158,9 +156,9 @@ class Redeeming:
     ) -> TriedCode:
         """As ``redeem``, with the coupon that was meant also when it is refused."""
         now = self._premises.clock.now()
-        coupon = await self._present(code, till, now)
+        coupon = await self._presenting.present(code, till, now)
         if isinstance(coupon, Refusal) and coupon.reason is Reason.TOO_MANY_TRIES:
-            coupon = await self._accepted_before(code, till, request) or coupon
+            coupon = await self._presenting.accepted_before(code, till, request) or coupon
         if isinstance(coupon, Refusal):
             return TriedCode(code, None, coupon)
         attempt = Attempt(
@@ -211,7 +209,7 @@ class Redeeming:
         candidates: list[Candidate] = []
         lines: list[QuotedCode] = []
         for code in codes[:ORDER_CODES_MAX]:
-            coupon = await self._present(code, till, now)
+            coupon = await self._presenting.present(code, till, now)
             if isinstance(coupon, Refusal):
                 lines.append(QuotedCode(code, None, coupon))
             elif coupon.id in named:
@@ -228,7 +226,10 @@ class Redeeming:
             already_applied=order.applied if order is not None else (),
         )
         judged = [QuotedCode(named[line.coupon.id], line.coupon, line.outcome) for line in quoted]
-        return judged + lines
+        too_many = [
+            QuotedCode(code, None, Refusal(Reason.NOT_WITH_OTHERS)) for code in codes[ORDER_CODES_MAX:]
+        ]
+        return judged + lines + too_many
 
     async def take_order(
         self, basket: Basket, codes: Sequence[str], *, till: TillName, cashier: CashierName
@@ -266,7 +267,7 @@ class Redeeming:
     async def story(self, code: str, *, till: TillName) -> CouponStory | Refusal:
         """A coupon's state and timeline by either form of its code."""
         now = self._premises.clock.now()
-        coupon = await self._present(code, till, now)
+        coupon = await self._presenting.present(code, till, now)
         if isinstance(coupon, Refusal):
             return coupon
         edition = edition_key(coupon.campaign, coupon.edition)
@@ -331,58 +332,24 @@ class Redeeming:
         return await self._premises.store.decide([stop_key(campaign)], rule, essential=True)
 
     async def sheet(self, day: LocalDay | None = None) -> tuple[LocalDay, list[SheetLine]]:
-        """One day's sheet, a line per campaign of the bundle; today's by default."""
+        """One day's sheet, today's by default: a line per campaign of the bundle, then those of earlier bundles."""
         wanted = day or self._premises.day_of(self._premises.clock.now())
-        campaigns = self._premises.bundle.campaigns
-        keys = [sheet_key(wanted, campaign.id) for campaign in campaigns]
-        rows = await self._premises.store.fetch(keys)
-        return wanted, [
-            rows.get(key) or blank_line(wanted, campaign.id, campaign.offer.currency)
-            for key, campaign in zip(keys, campaigns, strict=True)
-        ]
+        kept = {line.campaign: line for line in await self._lines_of(wanted)}
+        blank = {
+            campaign.id: blank_line(wanted, campaign.id, campaign.offer.currency)
+            for campaign in self._premises.bundle.campaigns
+        }
+        return wanted, list((blank | kept).values())
 
-    async def _present(self, text: str, till: TillName, now: Moment) -> CouponRecord | Refusal:
-        """The coupon that a text names, or why none; wrong codes are counted against the till."""
-        store, mint = self._premises.store, self._premises.mint
-        code = read_code(text)
-        if isinstance(code, Refusal):
-            return code
-        if isinstance(code, ShortCode):
-            tries = (await store.fetch([tries_key(till)])).get(tries_key(till))
-            blocked = judge_tries(tries, now)
-            if blocked is not None:
-                return blocked
-        serial = identify(
-            code,
-            agent_number=mint.agent_number,
-            lease_number=mint.lease_number,
-            verify=self._verify,
-        )
-        if isinstance(serial, Refusal):
-            return await self._wrong(till, serial, now)
-        row = (await store.fetch([coupon_key(serial)])).get(coupon_key(serial))
-        coupon = recognise(code, row, now)
-        if isinstance(coupon, Refusal):
-            return await self._wrong(till, coupon, now, signed=isinstance(code, SignedCode))
-        return coupon
-
-    async def _wrong(self, till: TillName, refusal: Refusal, now: Moment, *, signed: bool = False) -> Refusal:
-        """Only what could be guessing is counted: unknown short codes and forged seals."""
-        if signed or refusal.reason not in (Reason.UNKNOWN_CODE, Reason.FORGED):
-            return refusal
-        try:
-            return await self._premises.store.decide([tries_key(till)], wrong_code_rule(till, refusal, now))
-        except StoreFull:
-            return refusal
-
-    async def _accepted_before(self, code: str, till: TillName, request: RequestId) -> CouponRecord | None:
-        """The coupon of a request that was accepted, so that its answer stays the same while a till must wait."""
-        store, typed = self._premises.store, read_code(code)
-        before = (await store.fetch([request_key(till, request)])).get(request_key(till, request))
-        if before is None or not isinstance(typed, ShortCode):
-            return None
-        coupon = (await store.fetch([coupon_key(before.serial)])).get(coupon_key(before.serial))
-        return coupon if coupon is not None and coupon.short_code == typed.digits else None
+    async def _lines_of(self, day: LocalDay) -> list[SheetLine]:
+        found: list[SheetLine] = []
+        after_id = sheet_key(day, CampaignId("")).id
+        while page := await self._premises.store.scan(SheetLine, after_id=after_id, limit=_SHEET_PAGE):
+            found += [line for line in page if line.day == day]
+            if page[-1].day != day:
+                break
+            after_id = page[-1].id
+        return found
 
     async def _candidate(self, coupon: CouponRecord) -> Candidate:
         stop, tally = stop_key(coupon.campaign), subject_tally_key(coupon.campaign, coupon.subject)

@@ -36,12 +36,14 @@ RECEIPT_DOMAIN = b"beckon play receipt v1\x00"
 
 
 class DrawDay(Record):
-    """One campaign's draw on one day. ``seed_hex`` is told to nobody until the day is over."""
+    """One campaign's draw on one day. ``seed_hex`` is told to nobody until the day is over; once ``is_revealed``,
+    nobody plays on it any more, whatever day a clock says it is."""
 
     kind: ClassVar[str] = "draw_day"
     seed_hex: str
     plays: int = 0
     head_hex: str = CHAIN_START.hex()
+    is_revealed: bool = False
 
     @property
     def edition(self) -> int:
@@ -141,6 +143,8 @@ def play_rule(request: PlayRequest, mint: Mint) -> Rule[PlayAnswer | Refusal]:
             return Ruling(Refusal(Reason.PLAYED_ENOUGH))
         day_key = draw_day_key(campaign, request.issue.day)
         draw = rows.get(day_key) or DrawDay(id=day_key.id, seed_hex=request.fresh_seed.hex())
+        if draw.is_revealed:
+            return Ruling(Refusal(Reason.NOT_RUNNING))
         return _play(request, mint, draw, desk)
 
     return rule
@@ -168,6 +172,20 @@ def _play(request: PlayRequest, mint: Mint, draw: DrawDay, desk: Desk) -> Ruling
         writes=(record, after, *(issued.writes if issued else (played,))),
         events=(event, *(issued.events if issued else ())),
     )
+
+
+def reveal_rule(campaign: Campaign, day: LocalDay) -> Rule[DrawDay | None]:
+    """Close a day's draw for good and show it; None when nobody played. The caller knows that the day is over."""
+    key = draw_day_key(campaign, day)
+
+    def rule(rows: Rows) -> Ruling[DrawDay | None]:
+        draw = rows.get(key)
+        if draw is None or draw.is_revealed:
+            return Ruling(draw)
+        revealed = draw.model_copy(update={"is_revealed": True})
+        return Ruling(revealed, writes=(revealed,))
+
+    return rule
 
 
 def _receipt(request: PlayRequest, after: DrawDay, won: bool, mint: Mint) -> Receipt:
