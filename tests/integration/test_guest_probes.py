@@ -63,6 +63,16 @@ async def test_a_probe_is_led_to_the_page_and_never_told_online(
             assert await answer.read() == b""
 
 
+@pytest.mark.parametrize("path", sorted({path for _, path, _ in PROBES}))
+async def test_a_probe_that_names_our_own_address_ends_at_the_welcome_page(path: str) -> None:
+    async with guest_server() as server:
+        for url in (server.probe_url, server.page_url):
+            async with phone(url) as probe, probe.get(path) as answer:
+                assert answer.status == 200
+                assert str(answer.url) == f"{server.page_url}/"
+                assert "Welcome to" in await answer.text()
+
+
 async def test_our_own_address_without_https_keeps_its_path() -> None:
     async with guest_server() as server, phone(server.probe_url) as probe:
         async with probe.get("/wallet?lang=en", allow_redirects=False) as answer:

@@ -12,6 +12,7 @@ from edge_agent.adapters.guest_http.faults import BadRequest
 from edge_agent.adapters.guest_http.front_door import FRONT_DOOR
 from edge_agent.adapters.guest_http.identity import consent_now, terms_paragraphs, with_cookie
 from edge_agent.adapters.guest_http.packing import Packed, html_answer
+from edge_agent.adapters.guest_http.probes import PROBE_PATHS
 from edge_agent.adapters.guest_http.site import SITE, Site
 from edge_agent.adapters.qr import qr_png, qr_svg
 from edge_agent.adapters.wording import Wording, refusal_sentences
@@ -206,9 +207,9 @@ async def back_to_start(request: web.Request) -> web.Response:
 
 
 async def nowhere(request: web.Request) -> web.Response:
-    """Another host's address leads to the front door; an unknown one of ours is said to be unknown."""
+    """Another host's address and a probe's lead to the front door; an unknown one of ours is said to be unknown."""
     site = request.app[SITE]
-    if request.method in ("GET", "HEAD") and request.host != urlsplit(site.base_url).netloc:
+    if request.host != urlsplit(site.base_url).netloc or request.path in PROBE_PATHS:
         raise web.HTTPFound(f"{site.base_url}/")
     raise web.HTTPNotFound
 
