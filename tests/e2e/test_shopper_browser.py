@@ -60,15 +60,15 @@ async def phone(server: GuestServer, **options: Any) -> AsyncIterator[tuple[Brow
         )
         page = await context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda request: _note_foreign(request.url, server.page_url, faults))
+        page.on("request", lambda request: _note_foreign(request.url, server, faults))
         page.on("console", lambda message: faults.append(message.text) if "Refused" in message.text else None)
         yield context, page
         await context.close()
     assert faults == []
 
 
-def _note_foreign(url: str, own: str, faults: list[str]) -> None:
-    if not url.startswith(own):
+def _note_foreign(url: str, server: GuestServer, faults: list[str]) -> None:
+    if not url.startswith((server.page_url, server.probe_url, "data:")):
         faults.append(f"asked {url}")
 
 
@@ -107,6 +107,19 @@ async def test_the_whole_flow_without_javascript(tmp_path: Path) -> None:
         await expect(page.get_by_role("listitem")).to_have_count(2)
         await page.get_by_role("link", name="Tea treat").click()
         assert await read_qr(page) == code
+
+
+async def test_the_first_page_is_one_request(tmp_path: Path) -> None:
+    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: asked.append(message.text))
+        await page.goto(f"{server.probe_url}/generate_204")
+        await page.wait_for_load_state("networkidle")
+        assert [url for url in asked if not url.startswith("data:")] == [
+            f"{server.probe_url}/generate_204",
+            f"{server.page_url}/",
+        ]
 
 
 async def test_holding_the_button_wins_and_a_short_press_does_not_play(tmp_path: Path) -> None:

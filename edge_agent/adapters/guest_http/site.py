@@ -51,7 +51,8 @@ class Assets:
                 f"style-src '{_hash_source(self.css)}'",
                 f"script-src '{_hash_source(self.js)}'",
                 "connect-src 'self'",
-                "img-src 'self'",
+                # The page's icon stands in the page, so that no browser asks for one.
+                "img-src 'self' data:",
                 "form-action 'self'",
                 "base-uri 'none'",
                 "frame-ancestors 'none'",
