@@ -1,0 +1,237 @@
+"""A run of one lane's entries as bytes for HQ, and back, exactly. ``docs/wire.md`` is the same layout for others.
+
+Shape, with the columns of octets.py, number_column.py, text_column.py and shapes.py:
+
+    1 octet   version, 0xB1
+    varint    length of the agent's name, then the name in UTF-8
+    8         epoch
+    1         lane: 0 money, 1 engagement, 2 telemetry
+    varint    seq of the first entry
+    32        the chain's head before the first entry
+    varint    how many entries, at least 1
+    numbers   wall_ms of the stamps
+    numbers   counter of the stamps
+    varint    how many shapes; absent when there is one entry
+    shapes    that many references
+    numbers   the shape of each entry, counted from 0; absent when there is one shape
+    columns   shape by shape
+    8         check: first octets of SHA-256 over all octets before it and the chain's head after the last entry
+
+Heads are not sent but computed from the bodies; the check therefore also proves that every body came back as it was
+chained. It is no signature: who sent the batch is shown by the request's. Compression is left to an adapter.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from engagement.clock.hybrid import HybridTime
+from engagement.ids import AgentName
+from engagement.journal.entry import Entry, chain
+from engagement.journal.event import Lane
+from engagement.journal.malformed import MalformedBatch
+from engagement.journal.number_column import read_numbers, write_numbers
+from engagement.journal.octets import Reader, varint, within
+from engagement.journal.shapes import Cut, cut, read_bodies, read_shape, write_bodies
+from engagement.journal.tip import Epoch, LaneTip, first_break
+
+VERSION: Final = 0xB1
+# All bodies of a batch together, before compression. A batch of 500 events has a fifth of a megabyte; this is what
+# a few forged bytes can make a receiver hold.
+BODIES_BYTES_MAX: Final = 2 * 2**20
+AGENT_BYTES_MAX: Final = 255
+# Sequence numbers and instants stay below what a database's 64-bit integer holds.
+NUMBER_BELOW: Final = 2**62
+_LANES: Final = (Lane.MONEY, Lane.ENGAGEMENT, Lane.TELEMETRY)
+_EPOCH: Final = re.compile(r"[0-9a-f]{16}")
+_EPOCH_BYTES: Final = 8
+# Any text that has a UTF-8 form.
+_AGENT: Final = re.compile(r"[^\ud800-\udfff]+")
+_HEAD_BYTES: Final = 32
+_CHECK_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive entries of one lane of one agent's ledger file. ``previous_head``: the chain's before ``first_seq``."""
+
+    agent: AgentName
+    epoch: Epoch
+    lane: Lane
+    first_seq: int
+    previous_head: bytes
+    entries: tuple[Entry, ...]
+
+    @property
+    def last_head(self) -> bytes:
+        """The chain's head after the last entry."""
+        return self.entries[-1].head if self.entries else self.previous_head
+
+
+def encode_batch(batch: Batch, *, by_name: bool = False) -> bytes:
+    """The batch's bytes. ``by_name``: spell out what the tables number, for a receiver that answered UnknownVocabulary.
+
+    Errors: MalformedBatch, above all when the entries do not follow from ``previous_head`` and from each other: what
+    does not hold here could not be restored there.
+    """
+    _demand_sendable(batch)
+    stamps = [entry.stamp for entry in batch.entries]
+    _demand_stamps(stamps)
+    data = b"".join(
+        (
+            _write_start(batch),
+            write_numbers([stamp.wall_ms for stamp in stamps]),
+            write_numbers([stamp.counter for stamp in stamps]),
+            _write_entries(batch.entries, by_name),
+        )
+    )
+    return data + _check(data, batch.last_head)
+
+
+def decode_batch(data: bytes, *, entries_max: int) -> Batch:
+    """The batch that was encoded; its entries' events are not looked at, so that one bad event leaves the others whole.
+
+    Errors: MalformedBatch, and nothing else on any bytes.
+    """
+    body = data[: max(len(data) - _CHECK_BYTES, 0)]
+    reader = Reader(body, 2 * BODIES_BYTES_MAX)
+    start = _read_start(reader)
+    count = reader.count("entries", entries_max)
+    if start.first_seq + count > NUMBER_BELOW:
+        raise MalformedBatch("first_seq", start.first_seq, f"what ends below {NUMBER_BELOW}")
+    stamps_ms = read_numbers(reader, count, "wall_ms of the stamps")
+    stamps = [*map(HybridTime, stamps_ms, read_numbers(reader, count, "counter of the stamps"))]
+    _demand_stamps(stamps)
+    bodies = _read_bodies(reader, stamps_ms)
+    if reader.left:
+        raise MalformedBatch("end", f"{reader.left} bytes more", "the check right after the last column")
+    head, entries = start.previous_head, []
+    for seq, (stamp, text) in enumerate(zip(stamps, bodies, strict=True), start=start.first_seq):
+        head = chain(head, text)
+        entries.append(Entry(lane=start.lane, seq=seq, stamp=stamp, body=text, head=head))
+    check, expected = data[len(body) :], _check(body, head)
+    if check != expected:
+        raise MalformedBatch("check", check.hex(), expected.hex())
+    return Batch(*start, tuple(entries))
+
+
+class _Start(NamedTuple):
+    agent: AgentName
+    epoch: Epoch
+    lane: Lane
+    first_seq: int
+    previous_head: bytes
+
+
+def _write_start(batch: Batch) -> bytes:
+    return b"".join(
+        (
+            bytes([VERSION]),
+            varint(len(batch.agent.encode())),
+            batch.agent.encode(),
+            bytes.fromhex(batch.epoch),
+            bytes([_LANES.index(batch.lane)]),
+            varint(batch.first_seq),
+            batch.previous_head,
+            varint(len(batch.entries)),
+        )
+    )
+
+
+def _read_start(reader: Reader) -> _Start:
+    version = reader.octet("version")
+    if version != VERSION:
+        raise MalformedBatch("version", version, str(VERSION))
+    agent = reader.take(reader.count("agent", AGENT_BYTES_MAX), "agent")
+    epoch = reader.take(_EPOCH_BYTES, "epoch").hex()
+    lane = reader.octet("lane")
+    if lane >= len(_LANES):
+        raise MalformedBatch("lane", lane, f"0 to {len(_LANES) - 1}")
+    first_seq = reader.count("first_seq", NUMBER_BELOW)
+    try:
+        name = AgentName(agent.decode())
+    except UnicodeDecodeError as error:
+        raise MalformedBatch("agent", agent, "UTF-8") from error
+    return _Start(name, Epoch(epoch), _LANES[lane], first_seq, reader.take(_HEAD_BYTES, "previous_head"))
+
+
+def _write_entries(entries: Sequence[Entry], by_name: bool) -> bytes:
+    groups: dict[bytes, list[tuple[Cut, int]]] = {}
+    which = []
+    for entry in entries:
+        one = cut(entry.body)
+        groups.setdefault(one.shape, []).append((one, entry.stamp.wall_ms))
+        which.append(one.shape)
+    places = {shape: place for place, shape in enumerate(groups)}
+    written = [
+        write_bodies([one for one, _ in group], [stamp for _, stamp in group], by_name=by_name)
+        for group in groups.values()
+    ]
+    return b"".join(
+        (
+            varint(len(groups)) if len(entries) > 1 else b"",
+            *(columns.reference for columns in written),
+            write_numbers([places[shape] for shape in which]) if len(groups) > 1 else b"",
+            *(columns.fillings for columns in written),
+        )
+    )
+
+
+def _read_bodies(reader: Reader, stamps_ms: Sequence[int]) -> Sequence[bytes]:
+    n_shapes = 1 if len(stamps_ms) == 1 else reader.count("shapes", len(stamps_ms))
+    shapes = [read_shape(reader) for _ in range(n_shapes)]
+    if n_shapes == 1:
+        return read_bodies(reader, shapes[0], stamps_ms)
+    which = within(read_numbers(reader, len(stamps_ms), "shape"), n_shapes, "shape")
+    stamps_of: list[list[int]] = [[] for _ in shapes]
+    for place, stamp_ms in zip(which, stamps_ms, strict=True):
+        stamps_of[place].append(stamp_ms)
+    if not all(stamps_of):
+        raise MalformedBatch("shapes", n_shapes, "those that are used")
+    bodies = [iter(read_bodies(reader, shape, own)) for shape, own in zip(shapes, stamps_of, strict=True)]
+    return [next(bodies[place]) for place in which]
+
+
+def _check(data: bytes, last_head: bytes) -> bytes:
+    return sha256(data + last_head).digest()[:_CHECK_BYTES]
+
+
+def _demand_sendable(batch: Batch) -> None:
+    """Errors: MalformedBatch."""
+    entries = batch.entries
+    if not entries:
+        raise MalformedBatch("entries", 0, "at least 1")
+    if not 1 <= batch.first_seq <= NUMBER_BELOW - len(entries):
+        raise MalformedBatch("first_seq", batch.first_seq, f"1 to {NUMBER_BELOW - len(entries)}")
+    if not _AGENT.fullmatch(batch.agent) or len(batch.agent.encode()) > AGENT_BYTES_MAX:
+        raise MalformedBatch("agent", repr(batch.agent), f"1 to {AGENT_BYTES_MAX} bytes of UTF-8")
+    if not _EPOCH.fullmatch(batch.epoch):
+        raise MalformedBatch("epoch", batch.epoch, "16 hex digits, in lower case")
+    if len(batch.previous_head) != _HEAD_BYTES:
+        raise MalformedBatch("previous_head", f"{len(batch.previous_head)} bytes", f"{_HEAD_BYTES} bytes")
+    strangers = [entry.seq for entry in entries if entry.lane is not batch.lane]
+    if strangers:
+        raise MalformedBatch("lane", f"another one at seq {strangers[0]}", f"{batch.lane} alone")
+    broken = first_break(entries, LaneTip(batch.first_seq - 1, batch.previous_head))
+    if broken is not None:
+        raise MalformedBatch(
+            "entries", f"broken at seq {broken.seq}", "each following from the one before it"
+        )
+    length = sum(len(entry.body) for entry in entries)
+    if length > BODIES_BYTES_MAX:
+        raise MalformedBatch(
+            "entries", f"{length} bytes of events", f"at most {BODIES_BYTES_MAX}; send fewer"
+        )
+
+
+def _demand_stamps(stamps: Sequence[HybridTime]) -> None:
+    """Errors: MalformedBatch."""
+    for name, numbers, least in (
+        ("wall_ms of the stamps", [stamp.wall_ms for stamp in stamps], -NUMBER_BELOW),
+        ("counter of the stamps", [stamp.counter for stamp in stamps], 0),
+    ):
+        for extreme in (min(numbers), max(numbers)):
+            if not least <= extreme < NUMBER_BELOW:
+                raise MalformedBatch(name, extreme, f"{least} to {NUMBER_BELOW - 1}")
