@@ -1,5 +1,7 @@
 """From the text that a till was given to the coupon it names; guessing is counted and made slow."""
 
+import asyncio
+
 from edge_agent.ports import StoreFull
 from edge_agent.services.premises import Premises
 from engagement.clock.moment import Moment
@@ -20,18 +22,32 @@ class Presenting:
     def __init__(self, premises: Premises, verify: Verify) -> None:
         self._premises = premises
         self._verify = verify
+        self._turns: dict[TillName, asyncio.Lock] = {}
+
+    def _turn_of(self, till: TillName) -> asyncio.Lock:
+        """Tills are the bundle's, so there are never many."""
+        return self._turns.setdefault(till, asyncio.Lock())
 
     async def present(self, text: str, till: TillName, now: Moment) -> CouponRecord | Refusal:
         """The coupon that a text names, or why none; wrong codes are counted against the till."""
-        store, mint = self._premises.store, self._premises.mint
         code = read_code(text)
         if isinstance(code, Refusal):
             return code
         if isinstance(code, ShortCode):
-            tries = (await store.fetch([tries_key(till)])).get(tries_key(till))
-            blocked = judge_tries(tries, now)
-            if blocked is not None:
-                return blocked
+            # One after another: guesses sent all at once would otherwise pass before the first is counted.
+            async with self._turn_of(till):
+                return await self._present_short(code, till, now)
+        return await self._look_up(code, till, now)
+
+    async def _present_short(self, code: ShortCode, till: TillName, now: Moment) -> CouponRecord | Refusal:
+        tries = (await self._premises.store.fetch([tries_key(till)])).get(tries_key(till))
+        blocked = judge_tries(tries, now)
+        return blocked if blocked is not None else await self._look_up(code, till, now)
+
+    async def _look_up(
+        self, code: SignedCode | ShortCode, till: TillName, now: Moment
+    ) -> CouponRecord | Refusal:
+        store, mint = self._premises.store, self._premises.mint
         serial = identify(
             code,
             agent_number=mint.agent_number,

@@ -324,12 +324,21 @@ class Redeeming:
     async def stop(
         self, campaign: CampaignId, *, by: str, honour_issued: bool = False
     ) -> StopRecord | Refusal:
-        """The kill switch. A stop outlives restarts and needs no line."""
-        if campaign not in self._premises.campaigns:
+        """The kill switch. A stop outlives restarts and needs no line.
+
+        A campaign that has left the bundle can be stopped as well: its coupons live on.
+        """
+        if campaign not in self._premises.campaigns and not await self._has_issued(campaign):
             return Refusal(Reason.UNKNOWN_CAMPAIGN)
         now = self._premises.clock.now()
         rule = stop_rule(campaign, by=by, honour_issued=honour_issued, now=now)
         return await self._premises.store.decide([stop_key(campaign)], rule, essential=True)
+
+    async def _has_issued(self, campaign: CampaignId) -> bool:
+        """Whether the ledger keeps an edition of the campaign: one is written with its first coupon."""
+        before_first = edition_key(campaign, 0).id
+        found = await self._premises.store.scan(EditionRecord, after_id=before_first, limit=1)
+        return any(edition.campaign.id == campaign for edition in found)
 
     async def sheet(self, day: LocalDay | None = None) -> tuple[LocalDay, list[SheetLine]]:
         """One day's sheet, today's by default: a line per campaign of the bundle, then those of earlier bundles."""

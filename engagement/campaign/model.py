@@ -42,6 +42,14 @@ class Trigger(Value):
     zone: Annotated[ZoneName, LABEL] | None = None
     dwell_s: Annotated[float, Field(ge=0, le=3600)] = 0
 
+    @model_validator(mode="after")
+    def _rests_on_what_is_proved(self) -> "Trigger":
+        if self.on != "welcome_back" and (self.zone is not None or self.dwell_s):
+            raise ValueError(
+                "zone and dwell_s go with on: welcome_back alone; a phone on the Wi-Fi proves the store, not a zone"
+            )
+        return self
+
 
 class Offer(Value):
     """What one coupon is worth.

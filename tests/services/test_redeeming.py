@@ -92,6 +92,15 @@ async def test_accepted_answer_is_repeated_while_the_till_pauses_for_wrong_codes
         assert isinstance(await redeem(counter, coupon.short_code, "r1"), Accepted)
 
 
+async def test_guesses_sent_all_at_once_are_counted_like_guesses_one_by_one() -> None:
+    async with open_counter() as counter:
+        coupon = await counter.coupon()
+        guesses = [wrong_digits(coupon.short_code, slip * 1000) for slip in range(4 * TRIES_MAX)]
+        answers = await asyncio.gather(*(redeem(counter, code, f"w{n}") for n, code in enumerate(guesses)))
+        unknown = [answer for answer in answers if reason(answer) is Reason.UNKNOWN_CODE]
+        assert len(unknown) == TRIES_MAX
+
+
 async def test_other_tills_do_not_pause() -> None:
     async with open_counter() as counter:
         coupon = await counter.coupon()
@@ -242,6 +251,18 @@ async def test_stop_decides_what_becomes_of_issued_coupons(honour_issued: bool, 
         assert isinstance(await redeem(counter, coupon.code), expected)
         standing = (await counter.redeeming.campaigns())[0]
         assert standing.state == "stopped"
+
+
+async def test_a_campaign_that_left_the_bundle_can_still_be_stopped() -> None:
+    async with open_counter() as counter:
+        coupon = await counter.coupon()
+        without = counter.premises.bundle.model_copy(update={"campaigns": ()})
+        redeeming = type(counter.redeeming)(replace(counter.premises, bundle=without), shop.verify)
+        stopped = await redeeming.stop(CampaignId("welcome"), by="Li")
+        assert not isinstance(stopped, Refusal)
+        assert reason(await redeem(counter, coupon.code)) is Reason.CAMPAIGN_STOPPED
+        unknown = await redeeming.stop(CampaignId("welcom"), by="Li")
+        assert isinstance(unknown, Refusal)
 
 
 async def test_till_redeems_when_the_disk_takes_only_what_is_essential() -> None:

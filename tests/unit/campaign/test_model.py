@@ -27,6 +27,7 @@ WINDOW = campaign_file()["window"]
         ({"trigger": {"on": "arrival"}}, "trigger.on", "arrival", "'welcome', 'shake' or 'welcome_back'"),
         ({"trigger": {"on": "welcome_back", "dwell_s": -1}}, "trigger.dwell_s", -1, "greater than or equal to 0"),
         ({"trigger": {"on": "welcome", "zone": "a|b"}}, "trigger.zone", "a|b", "match pattern"),
+        ({"trigger": {"on": "welcome", "zone": "cafe"}}, "trigger", None, "go with on: welcome_back alone"),
         ({"offer": CASH | {"value_minor": 2**24}}, "offer.value_minor", 2**24, "less than or equal to 16777215"),
         ({"offer": CASH | {"value_minor": 0}}, "offer", None, "needs value_minor above 0"),
         ({"offer": CASH | {"off_bps": 1}}, "offer", None, "neither off_bps nor cap_minor"),
