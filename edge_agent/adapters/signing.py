@@ -39,6 +39,7 @@ class AgentKeys:
             key_index=self.material.key_index,
             lease_number=lease_number,
             sign=self.private.sign,
+            public_key=self.public.public_bytes_raw(),
             tag_key=bytes.fromhex(self.material.tag_hex),
             short_key=bytes.fromhex(self.material.short_hex),
         )
@@ -52,11 +53,6 @@ class AgentKeys:
         except InvalidSignature:
             return False
         return True
-
-    @property
-    def public_hex(self) -> str:
-        """The public key, 32 bytes as hexadecimal, for whoever checks receipts."""
-        return self.public.public_bytes_raw().hex()
 
 
 def load_keys(path: Path, entropy: Entropy) -> AgentKeys:

@@ -56,13 +56,14 @@ COUPON_SECRET_CHARS = 12
 class Mint:
     """What makes an agent's codes its own. ``sign``: Ed25519 over the given bytes, 64 bytes; deterministic.
 
-    ``tag_key`` and ``short_key`` never leave the agent.
+    ``public_key`` (32 bytes) is for whoever checks what it signed; ``tag_key`` and ``short_key`` never leave the agent.
     """
 
     agent_number: int
     key_index: int
     lease_number: int
     sign: Callable[[bytes], bytes]
+    public_key: bytes
     tag_key: bytes
     short_key: bytes
 

@@ -54,6 +54,7 @@ MINT = Mint(
     key_index=1,
     lease_number=LEASE_NUMBER,
     sign=_SIGNING_KEY.sign,
+    public_key=_SIGNING_KEY.public_key().public_bytes_raw(),
     tag_key=b"tag key" * 4,
     short_key=b"short key" * 3,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from engagement.advertisement.eid import eid_at
 from engagement.advertisement.frames import EddystoneEid, encode_frame
@@ -160,6 +161,9 @@ async def test_a_day_of_plays_can_be_recomputed_when_it_is_over() -> None:
             head_hex=draw["head"],
         )
         assert draw["edition"] == fair.edition
+        agent_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(draw["agent_key"]))
+        for receipt in receipts:
+            agent_key.verify(bytes.fromhex(receipt.signature_hex), receipt_bytes(receipt))
         assert revealed.commitment_hex == draw["commitment"]
         assert verify_day(revealed, fair.draw.win_bps, receipts) is None
         assert verify_day(revealed, fair.draw.win_bps, receipts[1:]) is not None

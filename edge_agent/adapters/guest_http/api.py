@@ -165,6 +165,7 @@ async def draw(request: web.Request) -> web.Response:
             "commitment": revealed.commitment_hex,
             "plays": revealed.plays,
             "head": revealed.head_hex,
+            "agent_key": site.premises.mint.public_key.hex(),
         }
     )
 
