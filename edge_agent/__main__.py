@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from edge_agent.adapters.log_lines import log_to_stderr
-from edge_agent.config import Settings, load_settings
+from edge_agent.config import Settings, complaints, load_settings
 
 EXIT_DONE, EXIT_FAILED, EXIT_WRONG = 0, 1, 2
 
@@ -54,10 +54,7 @@ def _run(config: Path) -> int:
     except (OSError, tomllib.TOMLDecodeError) as failure:
         return _say(f"beckon-agent: settings: {config}: {failure}", EXIT_WRONG)
     except ValidationError as invalid:
-        lines = [
-            f"beckon-agent: settings: {'.'.join(map(str, error['loc']))} = {error['input']!r}: {error['msg']}"
-            for error in invalid.errors(include_url=False)
-        ]
+        lines = (f"beckon-agent: settings: {line}" for line in complaints(invalid))
         return _say("\n".join(lines), EXIT_WRONG)
     log_to_stderr(settings.log_level)
     return _serve(settings)

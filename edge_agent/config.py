@@ -3,10 +3,11 @@
 docs/configuration.md lists the same keys; a test keeps the two equal.
 """
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,6 +15,24 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+
+def _named(value: object) -> object:
+    # An empty path means the folder one happens to be in, which nobody wants filled with keys.
+    if value == "":
+        raise ValueError("is empty; allowed: a path")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        ip_address(value)
+    except ValueError:
+        raise ValueError("allowed: an IPv4 or IPv6 address of this machine") from None
+    return value
+
+
+NamedPath = Annotated[Path, BeforeValidator(_named)]
+Address = Annotated[str, AfterValidator(_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^/\s]+$")]
 
@@ -24,11 +43,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BECKON_AGENT_", extra="forbid", frozen=True)
 
     home: Annotated[
-        Path, Field(description="Folder of the ledger, the keys and the ballast; made when missing.")
+        NamedPath, Field(description="Folder of the ledger, the keys and the ballast; made when missing.")
     ]
-    bundle: Annotated[Path, Field(description="The bundle file that HQ's provisioning wrote for this agent.")]
+    bundle: Annotated[
+        NamedPath, Field(description="The bundle file that HQ's provisioning wrote for this agent.")
+    ]
     guest_address: Annotated[
-        str, Field(description="Address that shoppers' phones reach; the guest network only.")
+        Address, Field(description="Address that shoppers' phones reach; the guest network only.")
     ] = "127.0.0.1"
     guest_http_port: Annotated[Port, Field(description="Where probes arrive; redirects to the page.")] = 8610
     guest_https_port: Annotated[Port, Field(description="The welcome page.")] = 8611
@@ -37,19 +58,19 @@ class Settings(BaseSettings):
         Field(description="The page's address as phones see it; by default guest_address and its port."),
     ] = None
     staff_address: Annotated[
-        str, Field(description="Address that tills and staff reach; never the guest network.")
+        Address, Field(description="Address that tills and staff reach; never the guest network.")
     ] = "127.0.0.1"
     staff_https_port: Annotated[Port, Field(description="Till page, staff pages and the till API.")] = 8612
     tls_certificate: Annotated[
-        Path, Field(description="Certificate chain (PEM) for the guest and the staff listener.")
+        NamedPath, Field(description="Certificate chain (PEM) for the guest and the staff listener.")
     ]
-    tls_key: Annotated[Path, Field(description="Its private key (PEM).")]
+    tls_key: Annotated[NamedPath, Field(description="Its private key (PEM).")]
     radio: Annotated[
         Literal["auto", "bluez", "recording", "none"],
         Field(description="auto: the machine's adapter when BlueZ has one, else the recording."),
     ] = "auto"
     recording: Annotated[
-        Path | None, Field(description="Advertisements (JSON lines) to play when there is no adapter.")
+        NamedPath | None, Field(description="Advertisements (JSON lines) to play when there is no adapter.")
     ] = None
     announce: Annotated[
         bool, Field(description="Announce the staff side by zeroconf, so that tills and HQ find it.")
@@ -94,3 +115,18 @@ def load_settings(path: Path) -> Settings:
     if not path.is_file():
         raise FileNotFoundError(f"no settings file at {path}")
     return FromFile()
+
+
+def complaints(wrong: ValidationError) -> list[str]:
+    """One line for each mistake in the settings: the key, its value, and what is allowed."""
+    lines = []
+    for error in wrong.errors(include_url=False):
+        key, kind = ".".join(map(str, error["loc"])), error["type"]
+        if kind == "extra_forbidden":
+            known = ", ".join(Settings.model_fields)
+            lines.append(f"{key} = {error['input']!r}: there is no such key; allowed: {known}")
+        elif kind == "missing":
+            lines.append(f"{key} must be given: {Settings.model_fields[key].description}")
+        else:
+            lines.append(f"{key} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}")
+    return lines
