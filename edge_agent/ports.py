@@ -9,10 +9,12 @@ from typing import Any, Protocol, TypeVar
 from edge_agent.radio_status import RadioStatus
 from engagement.advertisement.packet import Advertisement
 from engagement.clock.moment import Moment
+from engagement.journal.batch import Batch
 from engagement.journal.entry import Entry
 from engagement.journal.event import Lane
 from engagement.journal.tip import Epoch
 from engagement.ledger.record import Key, Record, Rows, Rule
+from engagement.line.answers import BatchAnswer, EnrolmentAnswer, EnrolmentRequest
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -68,6 +70,25 @@ class Store(Protocol):
     async def entries(self, lane: Lane, *, after_seq: int, limit: int) -> list[Entry]:
         """Journal entries of a lane in order, from the first whose seq is greater than ``after_seq``."""
 
+    async def grown(self, lane: Lane, *, after_seq: int) -> None:
+        """Return as soon as the lane has an entry behind this one; at once when it has."""
+
+    async def confirm(self, lane: Lane, *, up_to_seq: int) -> None:
+        """HQ has every entry of the lane up to this one: never goes back, and is durable when this returns.
+
+        Errors: ValueError when the lane ends before; StoreFull, after which the next commit takes it along.
+        """
+
+    async def prune(self, lane: Lane, *, up_to_seq: int) -> None:
+        """Delete entries up to this one, of those that HQ has confirmed; the last confirmed one always stays.
+
+        All in one commit: the caller bounds how many. Errors: as confirm().
+        """
+
+    @property
+    def confirmed(self) -> Mapping[Lane, int]:
+        """The last entry of each lane that HQ has; 0 for none."""
+
     def backlog(self) -> Mapping[Lane, int]:
         """Entries of each lane that HQ has not confirmed."""
 
@@ -119,12 +140,60 @@ class RadioLost(Exception):
         self.cause = cause
 
 
-class Uplink(Protocol):
-    """The line to HQ."""
+class LineDown(Exception):
+    """HQ did not answer, or something else did: whether it took what was sent, only asking again tells."""
 
-    @property
-    def last_contact_ms(self) -> int | None:
-        """Unix ms of HQ's last answer; None when there was none since the start, or no HQ is configured."""
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class LineBusy(Exception):
+    """HQ took nothing and asks to be left alone for ``slot_ms``."""
+
+    def __init__(self, slot_ms: int) -> None:
+        super().__init__(f"HQ asks to come back in {slot_ms} ms")
+        self.slot_ms = slot_ms
+
+
+class LineRefused(Exception):
+    """HQ takes nothing from this agent, or not this claim; ``code`` is HQ's own and stable."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class BatchRefused(Exception):
+    """HQ does not take this batch, whoever sends it; other lanes may go on. ``code`` is stable."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class BatchDiverged(Exception):
+    """HQ has other entries under the same numbers, which must never be: a copied disk, or one that went back."""
+
+
+class LineGap(Exception):
+    """HQ lacks entries before this batch; it waits for the one numbered ``expected``."""
+
+    def __init__(self, expected: int) -> None:
+        super().__init__(f"HQ waits for entry {expected}")
+        self.expected = expected
+
+
+class Uplink(Protocol):
+    """The line to HQ. Every call ends within a time of its own, and may be repeated without harm."""
+
+    async def ship(self, batch: Batch) -> BatchAnswer:
+        """Errors: LineDown, LineBusy, LineRefused, BatchRefused, BatchDiverged, LineGap."""
+
+    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
+        """Errors: LineDown, LineBusy, LineRefused."""
 
 
 class Lan(Protocol):

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from edge_agent.ports import Entropy, StoreClosed, StoreFailed, StoreFull
+from edge_agent.services.confirming import NO_MARKS, Confirming, Marks
 from edge_agent.services.deciding import Decision, WaitingLine, judge
 from engagement.journal.entry import Entry
 from engagement.journal.event import Lane
 from engagement.journal.tip import EMPTY, Epoch, Tip, unconfirmed
 from engagement.ledger.group import Group, RecordUnreadable, read_row, show
 from engagement.ledger.lease_number import draw_lease_number
-from engagement.ledger.record import Address, Key, Record, Rows, Rule
+from engagement.ledger.record import Address, Key, Record, Rows, Rule, Ruling
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -30,10 +31,11 @@ class Disk:
     lease_number: int
     rows: dict[Address, str] = field(default_factory=dict)
     journal: dict[Lane, list[Entry]] = field(default_factory=lambda: {lane: [] for lane in Lane})
+    confirmed: dict[Lane, int] = field(default_factory=dict)
     tip: Tip = EMPTY
 
-    def keep(self, group: Group) -> None:
-        """Make a group durable, all of it at once."""
+    def keep(self, group: Group, marks: Marks = NO_MARKS) -> None:
+        """Make a group durable with the marks that ride along, all of it at once."""
         for address, written in group.writes.items():
             if written is None:
                 self.rows.pop(address, None)
@@ -41,6 +43,10 @@ class Disk:
                 self.rows[address] = written.body
         for entry in group.entries:
             self.journal[entry.lane].append(entry)
+        self.confirmed.update(marks.confirmed)
+        for lane, seq in marks.pruned.items():
+            journal = self.journal[lane]
+            del journal[: bisect_right(journal, seq, key=lambda entry: entry.seq)]
         self.tip = group.tip
 
 
@@ -67,7 +73,9 @@ class MemoryStore:
         self._waiting_max = waiting_max
         self._set_aside = set_aside
         self._line = WaitingLine(waiting_max=waiting_max)
-        self._in_flight: tuple[Group, list[Decision]] | None = None
+        self._confirming = Confirming(disk.confirmed)
+        self._has_grown = asyncio.Event()
+        self._in_flight: tuple[Group, Marks, list[Decision]] | None = None
         self._unreadable: set[Address] = set()
         self._has_stopped = asyncio.Event()
         self._has_stopped.set()
@@ -92,14 +100,18 @@ class MemoryStore:
             decisions = [decision for decision in decisions if decision.essential]
         group = Group(rows=self._load(key for each in decisions for key in each.keys), tip=self._disk.tip)
         outcomes = judge(group, decisions)
-        self._in_flight = (group, decisions)
+        marks = self._confirming.marks()
+        self._in_flight = (group, marks, decisions)
         try:
-            if group.writes or group.entries:
+            if group.writes or group.entries or marks:
                 await asyncio.sleep(self._commit_s())
         finally:
             if self._has_power:
-                self._disk.keep(group)
+                self._disk.keep(group, marks)
+                self._confirming.made(marks)
                 self._in_flight = None
+                if group.entries:
+                    self._has_grown.set()
                 for outcome in outcomes:
                     outcome.tell()
 
@@ -134,8 +146,25 @@ class MemoryStore:
         first = bisect_right(journal, after_seq, key=lambda entry: entry.seq)
         return journal[first : first + limit]
 
+    async def grown(self, lane: Lane, *, after_seq: int) -> None:
+        while self._disk.tip.lanes[lane].seq <= after_seq:
+            self._has_grown.clear()
+            await self._has_grown.wait()
+
+    async def confirm(self, lane: Lane, *, up_to_seq: int) -> None:
+        self._confirming.confirm(lane, up_to_seq, last_seq=self._disk.tip.lanes[lane].seq)
+        await self.decide([], lambda rows: Ruling(None), essential=True)
+
+    async def prune(self, lane: Lane, *, up_to_seq: int) -> None:
+        self._confirming.prune(lane, up_to_seq)
+        await self.decide([], lambda rows: Ruling(None), essential=True)
+
+    @property
+    def confirmed(self) -> Mapping[Lane, int]:
+        return self._confirming.confirmed
+
     def backlog(self) -> Mapping[Lane, int]:
-        return unconfirmed(self._disk.tip, confirmed={})
+        return unconfirmed(self._disk.tip, self._confirming.confirmed)
 
     @property
     def epoch(self) -> Epoch:
@@ -184,9 +213,9 @@ class MemoryStore:
         self._is_open = self._has_power = False
         self._line.close()
         if self._in_flight is not None:
-            group, decisions = self._in_flight
+            group, marks, decisions = self._in_flight
             if keeps_unacknowledged:
-                self._disk.keep(group)
+                self._disk.keep(group, marks)
             for decision in decisions:
                 decision.refuse(StoreFailed())
         return MemoryStore(

@@ -6,6 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from edge_agent.services.confirming import Marks
 from engagement.ledger.group import Group
 from engagement.ledger.record import Address
 
@@ -16,6 +17,8 @@ _LANE = (
     "INSERT INTO lane (lane, seq, stamp_ms, stamp_count, head) VALUES (?, ?, ?, ?, ?) ON CONFLICT (lane) DO UPDATE"
     " SET seq = excluded.seq, stamp_ms = excluded.stamp_ms, stamp_count = excluded.stamp_count, head = excluded.head"
 )
+_CONFIRM = "UPDATE lane SET confirmed_seq = ? WHERE lane = ?"
+_PRUNE = "DELETE FROM journal WHERE lane = ? AND seq <= ?"
 
 
 class Outgoing:
@@ -48,8 +51,8 @@ class GroupConnection(sqlite3.Connection):
         self._outgoing.is_committed = True
 
 
-def statements(group: Group) -> Iterable[tuple[str, Sequence[tuple[object, ...]]]]:
-    """What writes a group, each with its rows."""
+def statements(group: Group, marks: Marks) -> Iterable[tuple[str, Sequence[tuple[object, ...]]]]:
+    """What writes a group and the marks that ride along, each with its rows."""
     yield (
         _WRITE,
         [(*address, written.body) for address, written in group.writes.items() if written is not None],
@@ -58,6 +61,8 @@ def statements(group: Group) -> Iterable[tuple[str, Sequence[tuple[object, ...]]
     yield _JOURNAL, [(each.lane, each.seq, *each.stamp, each.body, each.head) for each in group.entries]
     ends = {entry.lane: entry for entry in group.entries}.values()
     yield _LANE, [(each.lane, each.seq, *each.stamp, each.head) for each in ends]
+    yield _CONFIRM, [(seq, lane) for lane, seq in marks.confirmed.items()]
+    yield _PRUNE, [*marks.pruned.items()]
 
 
 def row_query(addresses: Sequence[Address]) -> tuple[str, list[str | None]]:

@@ -26,12 +26,13 @@ from edge_agent.adapters.sqlite_file import (
 )
 from edge_agent.adapters.sqlite_group import GroupConnection, Outgoing, row_query, statements
 from edge_agent.ports import Clock, Entropy, StoreClosed, StoreFailed, StoreFull
+from edge_agent.services.confirming import Confirming, Marks
 from edge_agent.services.deciding import Decision, Outcome, WaitingLine, judge
 from engagement.journal.entry import Entry
 from engagement.journal.event import Lane
 from engagement.journal.tip import Epoch, unconfirmed
 from engagement.ledger.group import Group, RecordUnreadable, Row, read_row, show
-from engagement.ledger.record import Address, Key, Record, Rows, Rule
+from engagement.ledger.record import Address, Key, Record, Rows, Rule, Ruling
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -60,6 +61,8 @@ class StoreOptions:
     idle_checkpoint_s: float = 60.0
     # The log never grows this far unless something else holds the file open for reading.
     wal_alarm_bytes: int = 64 * 1024 * 1024
+    # What deleting a few hundred journal entries rewrites, so that a long clearing does not let the log grow.
+    pages_per_prune: int = 250
     look_every_s: float = 1.0
     space: SpaceLimits = field(default_factory=SpaceLimits)
 
@@ -114,6 +117,8 @@ class SqliteStore:
         self._outgoing = outgoing
         self._facts = facts
         self._tip = facts.tip
+        self._confirming = Confirming(facts.confirmed)
+        self._has_grown = asyncio.Event()
         self._space = space
         self._clock = clock
         self._options = options
@@ -175,8 +180,9 @@ class SqliteStore:
                 if first:
                     await asyncio.sleep(0)
                 outcomes += judge(group, decisions[first : first + _RULES_PER_TURN])
-            if group.writes or group.entries:
-                await self._commit(group, outcomes)
+            marks = self._confirming.marks()
+            if group.writes or group.entries or marks:
+                await self._commit(group, marks, outcomes)
             self._remember(group)
             _tell(outcomes)
         except sqlite3.Error as error:
@@ -186,8 +192,8 @@ class SqliteStore:
             self._has_failed = True
             raise StoreFailed(str(error)) from error
 
-    async def _commit(self, group: Group, outcomes: list[Outcome]) -> None:
-        self._outgoing.statements = list(statements(group))
+    async def _commit(self, group: Group, marks: Marks, outcomes: list[Outcome]) -> None:
+        self._outgoing.statements = list(statements(group, marks))
         self._outgoing.is_committed = False
         try:
             await self._connection.commit()
@@ -201,8 +207,13 @@ class SqliteStore:
                 _refuse([each.decision for each in outcomes], StoreFailed)
             raise
         self._tip = group.tip
+        self._confirming.made(marks)
+        if group.entries:
+            self._has_grown.set()
         # A page for each row written at worst, and those of the lanes and of the journal's end.
         self._pages_to_checkpoint += len(group.writes) + 4
+        if marks.pruned:
+            self._pages_to_checkpoint += self._options.pages_per_prune
         self._last_commit_mono_s = self._clock.mono_s()
 
     def _remember(self, group: Group) -> None:
@@ -284,8 +295,25 @@ class SqliteStore:
         rows = await self._connection.execute_fetchall(ENTRIES_SQL, (lane, after_seq, limit))
         return [entry_of(lane, row) for row in rows]
 
+    async def grown(self, lane: Lane, *, after_seq: int) -> None:
+        while self._tip.lanes[lane].seq <= after_seq:
+            self._has_grown.clear()
+            await self._has_grown.wait()
+
+    async def confirm(self, lane: Lane, *, up_to_seq: int) -> None:
+        self._confirming.confirm(lane, up_to_seq, last_seq=self._tip.lanes[lane].seq)
+        await self.decide([], lambda rows: Ruling(None), essential=True)
+
+    async def prune(self, lane: Lane, *, up_to_seq: int) -> None:
+        self._confirming.prune(lane, up_to_seq)
+        await self.decide([], lambda rows: Ruling(None), essential=True)
+
+    @property
+    def confirmed(self) -> Mapping[Lane, int]:
+        return self._confirming.confirmed
+
     def backlog(self) -> Mapping[Lane, int]:
-        return unconfirmed(self._tip, self._facts.confirmed)
+        return unconfirmed(self._tip, self._confirming.confirmed)
 
     @property
     def epoch(self) -> Epoch:

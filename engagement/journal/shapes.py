@@ -62,6 +62,7 @@ def cut(body: bytes) -> Cut:
     if not body or len(body) > _CUT_BYTES_MAX or _UNCUTTABLE.search(body):
         return Cut(WHOLE, (body,))
     shape = _SCALAR.sub(hole, body)
+    # Cutting loses nothing by its construction; but what came back altered could never be mended at HQ.
     if len(fillings) > _HOLES_MAX or _own_template(shape) % tuple(fillings) != body:
         return Cut(WHOLE, (body,))
     return Cut(shape, tuple(fillings))

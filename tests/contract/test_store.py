@@ -297,3 +297,85 @@ async def test_the_moment_of_an_event_is_kept_as_it_was_recorded(store: Store) -
     await store.decide([], journal(played(1, wall_ms=123)))
     (entry,) = await store.entries(Lane.ENGAGEMENT, after_seq=0, limit=1)
     assert entry.event.moment == moment(123)
+
+
+async def test_what_hq_confirmed_is_no_backlog_and_stays_so(place: StorePlace[RunStore]) -> None:
+    async with running(place) as store:
+        await store.decide([], journal(*(played(play) for play in range(5)), health_changed()))
+        await store.confirm(Lane.ENGAGEMENT, up_to_seq=3)
+        assert store.confirmed == {Lane.MONEY: 0, Lane.ENGAGEMENT: 3, Lane.TELEMETRY: 0}
+        assert store.backlog() == {Lane.MONEY: 0, Lane.ENGAGEMENT: 2, Lane.TELEMETRY: 1}
+    async with running(place) as store:
+        assert store.backlog()[Lane.ENGAGEMENT] == 2
+        await store.decide([], journal(played(6)))
+        assert store.backlog()[Lane.ENGAGEMENT] == 3
+
+
+async def test_a_confirmation_never_goes_back(place: StorePlace[RunStore]) -> None:
+    async with running(place) as store:
+        await store.decide([], journal(*(played(play) for play in range(5))))
+        await asyncio.gather(*(store.confirm(Lane.ENGAGEMENT, up_to_seq=seq) for seq in (2, 4, 3)))
+        await store.confirm(Lane.ENGAGEMENT, up_to_seq=1)
+        assert store.confirmed[Lane.ENGAGEMENT] == 4
+    async with running(place) as store:
+        await store.confirm(Lane.ENGAGEMENT, up_to_seq=2)
+        assert store.confirmed[Lane.ENGAGEMENT] == 4
+
+
+async def test_what_was_never_journaled_cannot_be_confirmed(store: Store) -> None:
+    await store.decide([], journal(played(1)))
+    with pytest.raises(ValueError, match="ends at 1"):
+        await store.confirm(Lane.ENGAGEMENT, up_to_seq=2)
+    with pytest.raises(ValueError, match="ends at 0"):
+        await store.confirm(Lane.MONEY, up_to_seq=1)
+    assert store.backlog()[Lane.ENGAGEMENT] == 1
+
+
+async def test_pruning_deletes_confirmed_entries_alone_and_never_the_last_of_them(
+    place: StorePlace[RunStore],
+) -> None:
+    async with running(place) as store:
+        await store.decide([], journal(*(played(play) for play in range(9)), health_changed()))
+        await store.prune(Lane.ENGAGEMENT, up_to_seq=9)
+        await store.prune(Lane.MONEY, up_to_seq=1)
+        assert await _seqs(store) == list(range(1, 10))
+        await store.confirm(Lane.ENGAGEMENT, up_to_seq=6)
+        await store.prune(Lane.ENGAGEMENT, up_to_seq=2)
+        assert await _seqs(store) == list(range(3, 10))
+        await store.prune(Lane.ENGAGEMENT, up_to_seq=9)
+        assert await _seqs(store) == [6, 7, 8, 9]
+        assert len(await store.entries(Lane.TELEMETRY, after_seq=0, limit=9)) == 1
+    async with running(place) as store:
+        assert store.set_aside is None
+        assert await _seqs(store) == [6, 7, 8, 9]
+        assert store.backlog()[Lane.ENGAGEMENT] == 3
+
+
+async def test_a_lane_that_is_pruned_to_its_end_goes_on_from_there(place: StorePlace[RunStore]) -> None:
+    async with running(place) as store:
+        await store.decide([], journal(*(played(play) for play in range(4))))
+        await store.confirm(Lane.ENGAGEMENT, up_to_seq=4)
+        await store.prune(Lane.ENGAGEMENT, up_to_seq=4)
+    async with running(place) as store:
+        assert store.set_aside is None
+        await store.decide([], journal(played(5)))
+        entries = await store.entries(Lane.ENGAGEMENT, after_seq=0, limit=9)
+        assert [entry.seq for entry in entries] == [4, 5]
+        assert first_break(entries[1:], LaneTip(4, entries[0].head)) is None
+
+
+async def _seqs(store: Store) -> list[int]:
+    return [entry.seq for entry in await store.entries(Lane.ENGAGEMENT, after_seq=0, limit=99)]
+
+
+async def test_whoever_waits_for_a_lane_to_grow_is_told_at_once(store: Store) -> None:
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(store.grown(Lane.ENGAGEMENT, after_seq=after)) for after in (0, 1)]
+        await store.decide([], journal(health_changed()))
+        await asyncio.sleep(0)
+        assert not any(waiter.done() for waiter in waiting)
+        await store.decide([], journal(played(1)))
+        await waiting[0]
+        assert not waiting[1].done()
+        await store.decide([], journal(played(2)))
+    await store.grown(Lane.ENGAGEMENT, after_seq=1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engagement.clock.hybrid import HybridTime
@@ -21,6 +21,8 @@ EPOCH = Epoch("00ff12345678abcd")
 AGENT = AgentName("harbour-1")
 DAY = lane_entries(Lane.MONEY, seed=7, shoppers=40)
 CHECK_BYTES = 8
+# An example takes milliseconds; a busy machine must not fail it.
+unhurried = settings(deadline=None)
 
 SCALARS = (
     st.none()
@@ -77,6 +79,7 @@ def batches(draw: st.DrawFn) -> Batch:
     return chained(bodies, stamps, draw(st.integers(1, 2**61)))
 
 
+@unhurried
 @given(batches(), st.booleans())
 def test_any_batch_comes_back_as_it_was(batch: Batch, by_name: bool) -> None:
     back = decode_batch(encode_batch(batch, by_name=by_name), entries_max=len(batch.entries))
@@ -84,6 +87,7 @@ def test_any_batch_comes_back_as_it_was(batch: Batch, by_name: bool) -> None:
     assert first_break(back.entries, LaneTip(batch.first_seq - 1, batch.previous_head)) is None
 
 
+@unhurried
 @given(st.sets(st.integers(1, len(DAY) - 1)))
 def test_any_cutting_of_a_journal_gives_the_same_entries(cuts: set[int]) -> None:
     edges = [0, *sorted(cuts), len(DAY)]
@@ -95,6 +99,7 @@ def test_any_cutting_of_a_journal_gives_the_same_entries(cuts: set[int]) -> None
     assert tuple(back) == DAY
 
 
+@unhurried
 @given(st.binary(max_size=300))
 def test_random_bytes_are_malformed(data: bytes) -> None:
     with pytest.raises(MalformedBatch):
@@ -116,6 +121,7 @@ def read_forged(data: bytes) -> Batch | None:
         return decode_batch(data[:-CHECK_BYTES] + bytes.fromhex(error.allowed), entries_max=50)
 
 
+@unhurried
 @given(batches(), st.integers(0), st.binary(max_size=4), st.integers(0, 8))
 def test_a_spoilt_batch_never_passes_for_another(batch: Batch, at: int, put: bytes, over: int) -> None:
     data = encode_batch(batch)
@@ -125,6 +131,7 @@ def test_a_spoilt_batch_never_passes_for_another(batch: Batch, at: int, put: byt
             decode_batch(changed, entries_max=50)
 
 
+@unhurried
 @given(batches(), st.integers(0), st.binary(max_size=4), st.integers(0, 8))
 def test_a_forged_batch_is_malformed_or_a_chain_of_its_own(
     batch: Batch, at: int, put: bytes, over: int
@@ -138,6 +145,7 @@ def test_a_forged_batch_is_malformed_or_a_chain_of_its_own(
         assert changed == (forged.last_head != batch.last_head)
 
 
+@unhurried
 @given(batches(), st.binary(max_size=200))
 def test_columns_of_noise_raise_nothing_else(batch: Batch, noise: bytes) -> None:
     """Behind a whole beginning, so that every column is reached."""

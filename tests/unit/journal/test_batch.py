@@ -264,3 +264,63 @@ def test_a_column_shorter_than_it_says_is_refused_before_it_is_read() -> None:
     with pytest.raises(MalformedBatch) as caught:
         decode_batch(start + wide + bytes(CHECK_BYTES), entries_max=2**40)
     assert caught.value.allowed == "at most the 0 bytes that are left"
+
+
+@pytest.mark.parametrize(
+    ("columns", "field"),
+    [
+        (b"\x00\x01", "body"),
+        (varint(2 * 65) + b"\x01" * 65, "shape"),
+        (varint(2) + b"\x02" + varint(4) + b"\x02\x03" + b"\x00", "pattern of text"),
+        (varint(2) + b"\x02" + varint(2) + b"\x01", "pattern of text"),
+        (varint(2) + b"\x02" + varint(4) + b"\x01\x00" + b"\x00", "pattern of text"),
+        (varint(2) + b"\x02" + varint(2 * 34) + b"\x01\x01" * 17 + bytes(17), "pattern of text"),
+        (varint(2) + b"\x01" + b"\xff" * 10 + b"\x01", "number"),
+    ],
+    ids=[
+        "a length below 0",
+        "too many holes of a shape",
+        "odd hex",
+        "a hole without a length",
+        "a hole of no length",
+        "too many holes of a text",
+        "an endless varint",
+    ],
+)
+def test_columns_that_no_encoder_writes_are_refused(columns: bytes, field: str) -> None:
+    start = encode_batch(batch_of(b"{}", wall_ms=0))[:START_BYTES] + b"\0\0"
+    with pytest.raises(MalformedBatch) as caught:
+        decode_batch(start + columns + bytes(CHECK_BYTES), entries_max=1)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("columns", "field"),
+    [
+        (varint(1) + varint(2) + b"\x02" + varint(3), "kinds of text"),
+        (varint(2) + b"\0\0" + b"\0" + varint(4), "shape"),
+        (varint(2) + b"\0\0" + b"\0" + varint(0), "shapes"),
+        (varint(3), "shapes"),
+        (
+            varint(1) + varint(2) + b"\x02" + varint(2) + varint(2) + b"\1\1" + b"\0" + varint(1),
+            "pattern of text",
+        ),
+        (
+            varint(1) + varint(2) + b"\x02" + varint(2) + varint(2) + b"\1\1" + b"\0" + varint(0),
+            "patterns of text",
+        ),
+    ],
+    ids=[
+        "more kinds than texts",
+        "a shape that is not there",
+        "a shape that nothing has",
+        "more shapes than entries",
+        "a pattern below 0",
+        "a pattern that nothing has",
+    ],
+)
+def test_columns_that_point_nowhere_are_refused(columns: bytes, field: str) -> None:
+    start = encode_batch(batch_of(b"{}", wall_ms=0))[: START_BYTES - 1] + varint(2) + b"\0\0\0\0"
+    with pytest.raises(MalformedBatch) as caught:
+        decode_batch(start + columns + bytes(CHECK_BYTES), entries_max=2)
+    assert caught.value.field == field
