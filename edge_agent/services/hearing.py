@@ -131,7 +131,8 @@ class Hearing:
             beacon=change.beacon,
             change=change.kind.value,  # type: ignore[arg-type]  # UPKEEP was sorted out before
             zone=change.zone,
-            dwell_s=change.dwell_s or 0.0,
+            # Radio time is no finer, and fewer digits travel lighter.
+            dwell_s=round(change.dwell_s or 0.0, 1),
         )
 
         def rule(rows: Rows) -> Ruling[None]:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import adverts
+from tests.bench import adverts, wire
 from tests.bench.durable import measure_durable
 from tests.bench.portal import measure_portal, measure_start
 from tests.bench.result import Figure
@@ -22,6 +22,7 @@ _GROUPS: dict[str, Callable[[Home], list[Figure]]] = {
     "start": measure_start,
     "durable": measure_durable,
     "adverts": lambda home: adverts.measure(),
+    "wire": lambda home: wire.measure(),
 }
 
 
