@@ -1,13 +1,14 @@
 """The composition root: builds adapters and services, owns the one task group and the order of stopping.
 
-Stopping: first the listeners take nothing more, then the services end, last the store finishes its group and closes.
+Stopping: first the services end and the listeners take nothing more, then the line to HQ ships what is left, last the
+store finishes its group and closes.
 """
 
 import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -17,11 +18,13 @@ from aiohttp import web
 
 from edge_agent.adapters.bundle_file import read_bundle
 from edge_agent.adapters.clock import SystemClock
+from edge_agent.adapters.enrolment_files import FolderEnrolmentFiles
 from edge_agent.adapters.entropy import SystemEntropy
 from edge_agent.adapters.guest_http.apps import build_guest_apps
+from edge_agent.adapters.hq_client import open_hq_client
 from edge_agent.adapters.lan import ZeroconfLan
+from edge_agent.adapters.link_key import load_link_key
 from edge_agent.adapters.neighbours import NeighbourTable
-from edge_agent.adapters.no_uplink import NoUplink
 from edge_agent.adapters.pin_scrypt import pin_scrypt
 from edge_agent.adapters.radio_choice import choose_radio
 from edge_agent.adapters.signing import AgentKeys, load_keys
@@ -35,11 +38,15 @@ from edge_agent.ports import Clock, Entropy, Radio
 from edge_agent.services.announcing import keep_announcing
 from edge_agent.services.board import Board
 from edge_agent.services.cashiers import Cashiers
+from edge_agent.services.enrolling import Enrolling
 from edge_agent.services.hearing import Hearing
 from edge_agent.services.hosting import Hosting
 from edge_agent.services.issuing import Issuing
+from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
+from edge_agent.services.pruning import Pruning
 from edge_agent.services.redeeming import Redeeming
+from edge_agent.services.syncing import Syncing
 from edge_agent.services.tending import Tending
 from edge_agent.services.ticketing import Ticketing
 from edge_agent.services.visit_keys import VisitKeys
@@ -50,8 +57,12 @@ _LOG = logging.getLogger(__name__)
 LEDGER_FILE = "ledger.db"
 AGENT_KEYS_FILE = "agent-keys.json"
 VISIT_KEYS_FILE = "visit-keys.json"
+LINK_KEY_FILE = "link-key.json"
+ENROLMENT_FILE = "enrolment.json"
 # Open requests may finish this long after the stop; systemd and `beckon up` allow 20 s in all.
 _REQUESTS_S_MAX = 3.0
+# HQ may have the day's last sales this long after the listeners closed; what is left goes out at the next start.
+_LAST_SYNC_S_MAX = 3.0
 # Phones that knock in the same instant wait in the kernel, not at our door.
 _BACKLOG = 4096
 
@@ -86,10 +97,11 @@ async def run_agent(settings: Settings) -> None:
     async with opening as store, asyncio.TaskGroup() as group:
         clock.raise_floor(store.newest_ms)
         group.create_task(store.run(), name="store")
-        systemd = Systemd()
-        services = _build_services(settings, bundle, tls, clock, entropy, store, radio, systemd)
+        systemd, line = Systemd(), Line(clock.now())
+        services = _build_services(settings, bundle, tls, clock, entropy, store, radio, systemd, line)
         try:
             async with (
+                _linked(group, settings, services.premises, line),
                 _serving(settings, tls, services, bundle),
                 _running(group, settings, bundle, entropy, services),
             ):
@@ -118,6 +130,7 @@ def _build_services(
     store: SqliteStore,
     radio: Radio,
     systemd: Systemd,
+    line: Line,
 ) -> _Services:
     agent_keys: AgentKeys = load_keys(settings.home / AGENT_KEYS_FILE, entropy)
     visit_keys = VisitKeys(clock, entropy, VisitKeyFile(settings.home / VISIT_KEYS_FILE))
@@ -147,7 +160,7 @@ def _build_services(
             keys=visit_keys,
             radio=radio,
             hearing=hearing,
-            uplink=NoUplink(),
+            line=line,
             life=systemd,
             certificate_ends_ms=tls.ends_ms,
             versions=(version("beckon"), f"SQLite {store.sqlite_version}"),
@@ -175,6 +188,14 @@ async def _running(
             agent=bundle.agent,
         )
         jobs["lan"] = keep_announcing(lan, entropy)
+    async with _at_work(group, jobs):
+        yield
+
+
+@asynccontextmanager
+async def _at_work(
+    group: asyncio.TaskGroup, jobs: dict[str, Coroutine[Any, Any, None]]
+) -> AsyncIterator[None]:
     tasks = [group.create_task(job, name=name) for name, job in jobs.items()]
     try:
         yield
@@ -182,6 +203,44 @@ async def _running(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+@asynccontextmanager
+async def _linked(
+    group: asyncio.TaskGroup, settings: Settings, premises: Premises, line: Line
+) -> AsyncIterator[None]:
+    """The line to HQ while the block runs, and once more after it; nothing where the settings name no HQ."""
+    if settings.hq_url is None:
+        yield
+        return
+    agent, clock, entropy, store = (
+        premises.bundle.agent,
+        premises.clock,
+        premises.entropy,
+        premises.store,
+    )
+    key = load_link_key(settings.home / LINK_KEY_FILE, entropy)
+    files = FolderEnrolmentFiles(enrolment=settings.home / ENROLMENT_FILE, claim=settings.claim_file)
+    async with open_hq_client(
+        hq_url=settings.hq_url,
+        ca_file=settings.hq_ca_file,
+        agent=agent,
+        clock=clock,
+        entropy=entropy,
+        sign=key.sign,
+    ) as uplink:
+        enrolling = Enrolling(agent, key.public, clock, entropy, uplink, files, line)
+        syncing = Syncing(agent=agent, clock=clock, entropy=entropy, store=store, uplink=uplink, line=line)
+        jobs = {
+            "enrolling": enrolling.run(),
+            "syncing": syncing.run(),
+            "pruning": Pruning(clock, store).run(),
+        }
+        async with _at_work(group, jobs):
+            yield
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SYNC_S_MAX):
+                await syncing.last_sync()
 
 
 @asynccontextmanager

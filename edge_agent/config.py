@@ -75,6 +75,20 @@ class Settings(BaseSettings):
     announce: Annotated[
         bool, Field(description="Announce the staff side by zeroconf, so that tills and HQ find it.")
     ] = True
+    hq_url: Annotated[
+        HttpsUrl | None,
+        Field(description="HQ's address. Without one the agent works unlinked and keeps all."),
+    ] = None
+    hq_ca_file: Annotated[
+        NamedPath | None,
+        Field(
+            description="Authorities (PEM) that HQ's certificate must come from; by default the machine's."
+        ),
+    ] = None
+    claim_file: Annotated[
+        NamedPath | None,
+        Field(description="Where a claim code is put to enrol this agent at HQ; deleted once it is used."),
+    ] = None
     commit_batch_max: Annotated[
         int,
         Field(ge=1, le=5000, description="Most decisions in one commit; 1 gives each its own disk sync."),

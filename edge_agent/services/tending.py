@@ -5,8 +5,9 @@ import logging
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
-from edge_agent.ports import Radio, StoreClosed, StoreFull, Uplink
+from edge_agent.ports import Radio, StoreClosed, StoreFull
 from edge_agent.services.hearing import Hearing
+from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
 from edge_agent.services.status import Counts, HealthReport, Issue, Status
 from edge_agent.services.visit_keys import VisitKeys
@@ -53,7 +54,7 @@ class Tending:
         keys: VisitKeys,
         radio: Radio,
         hearing: Hearing,
-        uplink: Uplink,
+        line: Line,
         life: SignOfLife,
         certificate_ends_ms: int,
         versions: tuple[str, str],
@@ -62,7 +63,7 @@ class Tending:
         self._keys = keys
         self._radio = radio
         self._hearing = hearing
-        self._uplink = uplink
+        self._line = line
         self._life = life
         self._certificate_ends_ms = certificate_ends_ms
         self._versions = versions
@@ -153,7 +154,7 @@ class Tending:
             status=status,
             issues=issues,
             backlog=premises.store.backlog(),
-            last_sync_ms=self._uplink.last_contact_ms,
+            last_sync_ms=self._line.last_contact_ms,
             radio=self._radio.name,
             radio_status=self._radio.status,
             branch=premises.bundle.branch.code,
@@ -166,6 +167,7 @@ class Tending:
     def _issues(self) -> tuple[Issue, ...]:
         now = self._premises.clock.now()
         found = [(code, means, do) for code, holds, means, do in self._checks() if holds()]
+        found += self._line.troubles(now)
         codes = {code for code, _, _ in found}
         self._since_ms = {code: self._since_ms.get(code, now.wall_ms) for code in sorted(codes)}
         return tuple(Issue(code, self._since_ms[code], means, do) for code, means, do in found)

@@ -57,8 +57,8 @@ def test_each_library_has_one_home_in_a_program() -> None:
 # Libraries that serve as vocabulary of several adapters, each with its reason.
 SEVERAL_HOMES: dict[str, dict[str, str]] = {
     "edge_agent": {
-        "aiohttp": "guest side and staff side are two servers on purpose; app.py starts and stops both",
-        "cryptography": "signing with the agent's key, and reading the listeners' certificate",
+        "aiohttp": "guest side, staff side and the line to HQ are apart on purpose; app.py starts and stops them",
+        "cryptography": "signing with the agent's keys, and reading the listeners' certificate",
     }
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edge_agent.services.board import Board
 from edge_agent.services.hearing import Hearing
 from edge_agent.services.issuing import Issuing
+from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
 from edge_agent.services.status import Status
 from edge_agent.services.tending import Tending
@@ -26,11 +27,6 @@ from tests.services.test_hearing import LoudRadio
 from tests.services.test_visit_keys import KeptRing
 
 DAY_S = 86_400
-
-
-@dataclass
-class NoUplink:
-    last_contact_ms: int | None = None
 
 
 @dataclass
@@ -67,7 +63,7 @@ async def _open(certificate_ends_ms: int = NOON_MS + 400 * DAY_MS) -> AsyncItera
             keys=VisitKeys(premises.clock, premises.entropy, KeptRing()),
             radio=radio,
             hearing=hearing,
-            uplink=NoUplink(),
+            line=Line(premises.clock.now()),
             life=life,
             certificate_ends_ms=certificate_ends_ms,
             versions=("1", "2"),

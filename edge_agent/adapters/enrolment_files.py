@@ -1,0 +1,41 @@
+"""The claim file, where a person puts the code, and the enrolment file beside the keys."""
+
+from pathlib import Path
+
+from edge_agent.adapters.durable_file import replace_file
+from edge_agent.services.enrolling import Enrolment, EnrolmentFiles
+
+# A code has 34 letters; whoever put something else there is told so without reading all of it.
+_CLAIM_BYTES_MAX = 4096
+
+
+class FolderEnrolmentFiles(EnrolmentFiles):
+    """``claim``: None where nobody will put a code."""
+
+    def __init__(self, *, enrolment: Path, claim: Path | None) -> None:
+        self._enrolment = enrolment
+        self._claim = claim
+
+    def load(self) -> Enrolment | None:
+        """None as well when the file is damaged: a new claim code mends that, and nothing else would."""
+        try:
+            return Enrolment.model_validate_json(self._enrolment.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def save(self, enrolment: Enrolment) -> None:
+        replace_file(self._enrolment, enrolment.model_dump_json().encode())
+
+    def claim_text(self) -> str | None:
+        if self._claim is None:
+            return None
+        try:
+            with self._claim.open("rb") as file:
+                text = file.read(_CLAIM_BYTES_MAX).decode()
+        except FileNotFoundError:
+            return None
+        return text.strip() or None
+
+    def drop_claim(self) -> None:
+        if self._claim is not None:
+            self._claim.unlink(missing_ok=True)

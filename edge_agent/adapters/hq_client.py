@@ -1,0 +1,217 @@
+"""The line to HQ over HTTPS: one connection that is kept, signed requests, and a bound on everything that comes back.
+
+HQ is whoever shows a certificate of the pinned authority; without one, of an authority that the machine trusts. The
+pinned one is believed for ever while nobody vouches for our own clock: a box that wakes up in 1970 finds every
+certificate "not yet valid", and HQ is what could tell it the time.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+from yarl import URL
+
+from edge_agent.adapters.tls import CertificateRefused
+from edge_agent.ports import (
+    BatchDiverged,
+    BatchRefused,
+    Clock,
+    Entropy,
+    LineBusy,
+    LineDown,
+    LineGap,
+    LineRefused,
+    Uplink,
+)
+from engagement.ids import AgentName
+from engagement.journal.batch import Batch, encode_batch
+from engagement.journal.malformed import MalformedBatch
+from engagement.line.addresses import BATCH_ENCODING, BATCH_TYPE, ENROLMENTS_PATH, batches_path
+from engagement.line.answers import BatchAnswer, EnrolmentAnswer, EnrolmentRequest, LineProblem
+from engagement.line.signature import sign_request
+
+A = TypeVar("A", bound=BaseModel)
+
+# A satellite line answers within 2 s; HQ's own work on a batch takes milliseconds.
+_CONNECT_S_MAX: Final = 10.0
+_ANSWER_S_MAX: Final = 30.0
+# Below the 75 s after which aiohttp's server drops a quiet connection: so that we never write into one that is going.
+_KEEP_ALIVE_S: Final = 60.0
+# An answer names at most 500 refused entries of some 60 bytes.
+_ANSWER_BYTES_MAX: Final = 256 * 1024
+# Level 3 packs 500 events in under a millisecond; higher ones gain a few percent.
+_ZSTD_LEVEL: Final = 3
+# A clock that is synchronised is known better than this (Linux NTP_PHASE_LIMIT); any other may show any year.
+_CLOCK_DOUBT_MS: Final = 16_000
+# Source: openssl/x509_vfy.h, X509_V_FLAG_NO_CHECK_TIME; Python's ssl has no name for it.
+_NO_CHECK_TIME: Final = 0x200000
+_BUSY: Final = (429, 503)
+_TOO_SLOW: Final = 408
+_NOT_THIS_AGENT: Final = (401, 403, 404)
+# By a busy HQ, or a proxy before it, that names no time.
+_SLOT_MS_DEFAULT: Final = 5000
+_DIVERGED, _GAP, _UNKNOWN_VOCABULARY = "diverged", "gap", "unknown_vocabulary"
+
+
+@asynccontextmanager
+async def open_hq_client(
+    *,
+    hq_url: str,
+    ca_file: Path | None,
+    agent: AgentName,
+    clock: Clock,
+    entropy: Entropy,
+    sign: Callable[[bytes], bytes],
+) -> "AsyncIterator[HqClient]":
+    """``sign``: Ed25519 by the key that was enrolled. Errors: CertificateRefused when ``ca_file`` cannot be used."""
+    strict, timeless = hq_tls(ca_file), hq_tls(ca_file)
+    if ca_file is not None:
+        timeless.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=_KEEP_ALIVE_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=_ANSWER_S_MAX, sock_connect=_CONNECT_S_MAX),
+        headers={"Accept-Encoding": "identity"},  # nothing to unpack, so nothing that unpacks without end
+    )
+    async with session:
+        yield HqClient(session, hq_url, agent, clock, entropy, sign, strict, timeless)
+
+
+def hq_tls(ca_file: Path | None) -> ssl.SSLContext:
+    """Trusts this file's authorities alone. Errors: CertificateRefused."""
+    try:
+        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    except (OSError, ssl.SSLError) as failure:
+        raise CertificateRefused(f"hq_ca_file {ca_file}: {failure}; needs PEM certificates") from failure
+
+
+class HqClient(Uplink):
+    """Made by open_hq_client()."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        hq_url: str,
+        agent: AgentName,
+        clock: Clock,
+        entropy: Entropy,
+        sign: Callable[[bytes], bytes],
+        strict: ssl.SSLContext,
+        timeless: ssl.SSLContext,
+    ) -> None:
+        self._session = session
+        # As a server sees it: what is signed is the address that HQ puts together again.
+        self._hq_url = hq_url.lower().removesuffix(":443")
+        self._agent = agent
+        self._clock = clock
+        self._entropy = entropy
+        self._sign = sign
+        self._strict = strict
+        self._timeless = timeless
+        # HQ's version decides, and only an upgrade of HQ changes that: asked again at every start.
+        self._by_name = False
+
+    async def ship(self, batch: Batch) -> BatchAnswer:
+        try:
+            return await self._ship(batch)
+        except BatchRefused as refused:
+            if refused.code != _UNKNOWN_VOCABULARY or self._by_name:
+                raise
+            self._by_name = True
+            return await self._ship(batch)
+
+    async def _ship(self, batch: Batch) -> BatchAnswer:
+        try:
+            body = _packed(encode_batch(batch, by_name=self._by_name))
+        except MalformedBatch as malformed:
+            raise BatchRefused("journal_damaged", str(malformed)) from malformed
+        url = self._hq_url + batches_path(self._agent)
+        headers = sign_request(
+            "POST",
+            url,
+            body,
+            keyid=self._agent,
+            created_s=self._clock.now().wall_ms // 1000,
+            nonce=self._entropy.token(16).hex(),
+            sign=self._sign,
+        )
+        headers |= {"Content-Type": BATCH_TYPE, "Content-Encoding": BATCH_ENCODING}
+        status, answer = await self._post(url, body, headers)
+        if status == 200:
+            return _read(BatchAnswer, answer)
+        raise _batch_trouble(status, answer)
+
+    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
+        url = self._hq_url + ENROLMENTS_PATH
+        body = request.model_dump_json().encode()
+        status, answer = await self._post(url, body, {"Content-Type": "application/json"})
+        if status == 200:
+            return _read(EnrolmentAnswer, answer)
+        problem = _problem(status, answer)
+        raise LineRefused(problem.code, problem.detail)
+
+    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Status and body of the answer. Errors: LineDown."""
+        context = self._timeless if self._clock.now().error_ms > _CLOCK_DOUBT_MS else self._strict
+        try:
+            async with self._session.post(
+                URL(url, encoded=True), data=body, headers=headers, ssl=context, allow_redirects=False
+            ) as response:
+                return response.status, await _limited(response)
+        except TimeoutError as failure:
+            raise LineDown("HQ did not answer in time") from failure
+        except (aiohttp.ClientError, OSError, ValueError) as failure:
+            raise LineDown(str(failure) or type(failure).__name__) from failure
+
+
+def _packed(data: bytes) -> bytes:
+    import zstandard  # 2 MB that an agent without HQ does not need
+
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(data)
+
+
+async def _limited(response: aiohttp.ClientResponse) -> bytes:
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > _ANSWER_BYTES_MAX:
+            raise LineDown(f"the answer is longer than {_ANSWER_BYTES_MAX} bytes, so it is not HQ's")
+    return bytes(data)
+
+
+def _read(model: type[A], answer: bytes) -> A:
+    try:
+        return model.model_validate_json(answer)
+    except ValidationError as error:
+        raise LineDown("something answered that is not HQ") from error
+
+
+def _problem(status: int, answer: bytes) -> LineProblem:
+    """The problem that HQ answered with. Errors: LineDown when it is none of HQ's; LineBusy."""
+    try:
+        problem = LineProblem.model_validate_json(answer)
+    except ValidationError as error:
+        if status in _BUSY:
+            raise LineBusy(_SLOT_MS_DEFAULT) from error
+        raise LineDown(f"HTTP status {status} from something that is not HQ") from error
+    if status in _BUSY:
+        raise LineBusy(problem.slot_ms if problem.slot_ms is not None else _SLOT_MS_DEFAULT)
+    if status >= 500 or status == _TOO_SLOW:
+        raise LineDown(f"HQ could not answer: {problem.code}")
+    return problem
+
+
+def _batch_trouble(status: int, answer: bytes) -> Exception:
+    """What HQ's refusal of a batch means. Errors: as _problem()."""
+    problem = _problem(status, answer)
+    if status in _NOT_THIS_AGENT:
+        return LineRefused(problem.code, problem.detail)
+    if problem.code == _GAP and problem.expected is not None:
+        return LineGap(problem.expected)
+    if problem.code == _DIVERGED:
+        return BatchDiverged(problem.detail)
+    return BatchRefused(problem.code, problem.detail)
