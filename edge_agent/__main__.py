@@ -1,20 +1,23 @@
 """``beckon-agent``: parse arguments, load settings, run, and turn fatal errors into exit codes."""
 
 import argparse
+import signal
 import sys
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-from pydantic import ValidationError
-
-from edge_agent.adapters.log_lines import log_to_stderr
-from edge_agent.config import Settings, complaints, load_settings
+if TYPE_CHECKING:
+    from edge_agent.config import Settings
 
 EXIT_DONE, EXIT_FAILED, EXIT_WRONG = 0, 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit codes: 0 done or stopped by a signal, 1 the work failed, 2 the call or the configuration is wrong."""
+    # Before the rest is imported: a stop during the start is no failure, also where SIGINT came ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stopped_early)
     args = _parser().parse_args(arguments)
     if args.command == "replay":
         from edge_agent.replay_command import main_replay
@@ -48,7 +51,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _stopped_early(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit(EXIT_DONE)
+
+
 def _run(config: Path) -> int:
+    from pydantic import ValidationError
+
+    from edge_agent.adapters.log_lines import log_to_stderr
+    from edge_agent.config import complaints, load_settings
+
     try:
         settings = load_settings(config)
     except (OSError, tomllib.TOMLDecodeError) as failure:
@@ -60,7 +72,7 @@ def _run(config: Path) -> int:
     return _serve(settings)
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: "Settings") -> int:
     import uvloop
 
     from edge_agent.adapters.bundle_file import BundleRefused

@@ -16,6 +16,7 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
+    StreamReader,
     TCPConnector,
 )
 from multidict import CIMultiDictProxy
@@ -64,6 +65,15 @@ class Caller:
             allow_redirects=False,
         ) as response:
             return Answer(response.status, await response.read(), response.headers)
+
+    @asynccontextmanager
+    async def streaming(self, path: str) -> AsyncIterator[StreamReader]:
+        """An answer that goes on, as a page's event stream does."""
+        async with self._session.get(
+            URL(self._base_url + path, encoded=True), headers=self.headers
+        ) as response:
+            assert response.status == 200, await response.text()
+            yield response.content
 
     async def ask(
         self, method: str, path: str, body: object = None, form: Mapping[str, str] | None = None
