@@ -1,11 +1,8 @@
 """The line to HQ over real TLS: what arrives is signed and whole, and whatever answers is bounded and understood."""
 
 import asyncio
-import json
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,9 +29,8 @@ from engagement.journal.entry import CHAIN_START
 from engagement.journal.tip import EMPTY, Epoch, extend
 from engagement.line.answers import BatchAnswer, EnrolmentRequest
 from engagement.line.claim import make_claim, request_mac
-from engagement.line.signature import verify_request
 from provisioning.adapters.certificates import ensure_certificates
-from tests.fakes.hq import FakeHq
+from tests.fakes.hq_server import Server, serving
 from tests.fakes.ledger import HandClock, moment, played
 
 AGENT = AgentName("harbour 1 é")
@@ -55,46 +51,6 @@ class DoubtfulClock(HandClock):
         return moment(self.wall_ms).model_copy(update={"error_ms": 300_000})
 
 
-@dataclass
-class Server:
-    """A real listener; ``answer`` replaces what it would say. ``connections``: one per TLS handshake that carried a request."""
-
-    url: str
-    key: LinkKey
-    hq: FakeHq = field(default_factory=FakeHq)
-    answer: Handler | None = None
-    connections: set[object] = field(default_factory=set)
-    signers: list[str] = field(default_factory=list)
-
-    async def take(self, request: web.Request) -> web.StreamResponse:
-        self.connections.add(request.transport)
-        if self.answer is not None:
-            return await self.answer(request)
-        body = await request.read()
-        target = f"{self.url}{request.raw_path}"
-        signer = verify_request(
-            request.method, target, request.headers, body, public_key_of=lambda name: self.key.public
-        )
-        self.signers.append(signer)
-        assert request.content_type == "application/vnd.beckon.batch"
-        assert request.headers["Content-Encoding"] == "zstd"
-        data = zstandard.ZstdDecompressor().decompress(body, max_output_size=10**6)
-        return web.json_response(self.hq.take(data).model_dump(mode="json"))
-
-    async def enrol(self, request: web.Request) -> web.StreamResponse:
-        if self.answer is not None:
-            return await self.answer(request)
-        asked = EnrolmentRequest.model_validate_json(await request.read())
-        return web.json_response(self.hq.enrol(asked).model_dump(mode="json"))
-
-    def says(self, status: int, document: object) -> None:
-        async def answer(request: web.Request) -> web.StreamResponse:
-            text = document if isinstance(document, str) else json.dumps(document)
-            return web.Response(status=status, text=text, content_type="application/problem+json")
-
-        self.answer = answer
-
-
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> LinkKey:
     return load_link_key(tmp_path_factory.mktemp("key") / "link-key.json", SystemEntropy())
@@ -112,46 +68,29 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def serving(folder: Path, key: LinkKey) -> AsyncIterator[Server]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "server.pem", folder / "server-key.pem")
-    app = web.Application(client_max_size=2**20)
-    server = Server("", key)
-    app.router.add_post("/v1/agents/{agent}/batches", server.take)
-    app.router.add_post("/v1/enrolments", server.enrol)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, auto_decompress=False)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-    await site.start()
-    server.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield server
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def calling(server: Server, ca_file: Path, clock: HandClock | None = None) -> AsyncIterator[HqClient]:
+async def calling(
+    server: Server, key: LinkKey, ca_file: Path, clock: HandClock | None = None
+) -> AsyncIterator[HqClient]:
     async with open_hq_client(
         hq_url=server.url,
         ca_file=ca_file,
         agent=AGENT,
         clock=clock or HandClock(),
         entropy=SystemEntropy(),
-        sign=server.key.sign,
+        sign=key.sign,
     ) as client:
         yield client
 
 
 @pytest.fixture
 async def server(valid: Path, key: LinkKey) -> AsyncIterator[Server]:
-    async with serving(valid, key) as opened:
+    async with serving(valid, key.public) as opened:
         yield opened
 
 
 @pytest.fixture
-async def client(server: Server, valid: Path) -> AsyncIterator[HqClient]:
-    async with calling(server, valid / "ca.pem") as opened:
+async def client(server: Server, valid: Path, key: LinkKey) -> AsyncIterator[HqClient]:
+    async with calling(server, key, valid / "ca.pem") as opened:
         yield opened
 
 
@@ -166,15 +105,15 @@ async def test_batches_arrive_signed_and_whole_over_one_connection(server: Serve
     assert server.signers == [AGENT] * 6
 
 
-async def test_an_enrolment_goes_there_and_back(server: Server, client: HqClient) -> None:
+async def test_an_enrolment_goes_there_and_back(server: Server, client: HqClient, key: LinkKey) -> None:
     claim = make_claim(bytes(range(15)))
     server.hq.claims[claim.id] = (claim, AGENT)
     nonce = bytes(16)
     request = EnrolmentRequest(
         claim_id=claim.id,
-        agent_public_key_hex=server.key.public.hex(),
+        agent_public_key_hex=key.public.hex(),
         nonce_hex=nonce.hex(),
-        mac_hex=request_mac(claim, public_key=server.key.public, nonce=nonce).hex(),
+        mac_hex=request_mac(claim, public_key=key.public, nonce=nonce).hex(),
     )
     assert (await client.enrol(request)).agent == AGENT
     server.says(409, {"status": 409, "code": "claim_used"})
@@ -270,17 +209,17 @@ async def test_hq_restarting_in_the_middle_is_a_line_that_is_down(server: Server
 
 
 async def test_nobody_listening_is_a_line_that_is_down(valid: Path, key: LinkKey) -> None:
-    async with serving(valid, key) as server:
+    async with serving(valid, key.public) as server:
         pass
-    async with calling(server, valid / "ca.pem") as client:
+    async with calling(server, key, valid / "ca.pem") as client:
         with pytest.raises(LineDown):
             await client.ship(batch_of())
 
 
-async def test_an_hq_of_another_authority_gets_nothing(server: Server, tmp_path: Path) -> None:
+async def test_an_hq_of_another_authority_gets_nothing(server: Server, tmp_path: Path, key: LinkKey) -> None:
     other = certificates(tmp_path / "other", datetime.now(UTC))
     for clock in (HandClock(), DoubtfulClock()):
-        async with calling(server, other / "ca.pem", clock) as client:
+        async with calling(server, key, other / "ca.pem", clock) as client:
             with pytest.raises(LineDown):
                 await client.ship(batch_of())
     assert server.connections == set()
@@ -292,20 +231,20 @@ async def test_a_certificate_out_of_its_time_is_taken_only_while_our_clock_is_in
 ) -> None:
     """As seen by a clock that is wrong by years: the machine's own cannot be set in a test, so the certificate is."""
     folder = certificates(tmp_path / "tls", datetime.now(UTC) + timedelta(days=365 * years))
-    async with serving(folder, key) as server:
-        async with calling(server, folder / "ca.pem", HandClock()) as sure:
+    async with serving(folder, key.public) as server:
+        async with calling(server, key, folder / "ca.pem", HandClock()) as sure:
             with pytest.raises(LineDown):
                 await sure.ship(batch_of())
-        async with calling(server, folder / "ca.pem", DoubtfulClock()) as unsure:
+        async with calling(server, key, folder / "ca.pem", DoubtfulClock()) as unsure:
             assert (await unsure.ship(batch_of())).ack == 3
 
 
-async def test_an_authority_file_that_is_none_is_refused_with_its_key(tmp_path: Path) -> None:
+async def test_an_authority_file_that_is_none_is_refused_with_its_key(
+    server: Server, tmp_path: Path, key: LinkKey
+) -> None:
     path = tmp_path / "ca.pem"
     path.write_text("no certificate")
     for wrong in (path, tmp_path / "missing.pem"):
         with pytest.raises(CertificateRefused, match="hq_ca_file"):
-            async with calling(
-                Server("https://127.0.0.1:1", load_link_key(tmp_path / "k", SystemEntropy())), wrong
-            ):
+            async with calling(server, key, wrong):
                 pass
