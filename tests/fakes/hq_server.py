@@ -12,7 +12,7 @@ from aiohttp import web
 
 from engagement.line.answers import EnrolmentRequest
 from engagement.line.signature import verify_request
-from tests.fakes.hq import FakeHq
+from tests.fakes.line_to_hq import FakeHq
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -13,8 +13,8 @@ from edge_agent.services.line import Line
 from engagement.ids import AgentName
 from engagement.line.answers import EnrolmentAnswer, EnrolmentRequest
 from engagement.line.claim import Claim, claim_text, make_claim
-from tests.fakes.hq import CalmLine, FakeHq
 from tests.fakes.ledger import SeededEntropy
+from tests.fakes.line_to_hq import CalmLine, FakeHq
 from tests.fakes.premises import LoopClock
 from tests.fakes.virtual_loop import run_virtually
 

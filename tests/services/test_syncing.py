@@ -23,8 +23,8 @@ from engagement.ids import AgentName, CampaignId
 from engagement.journal.batch import Batch
 from engagement.journal.entry import Entry
 from engagement.journal.event import CampaignStopped, Event, HealthChanged, Lane
-from tests.fakes.hq import CalmLine, FakeHq, StormyLine
 from tests.fakes.ledger import SeededEntropy, health_changed, journal, moment, played
+from tests.fakes.line_to_hq import CalmLine, FakeHq, StormyLine
 from tests.fakes.premises import LoopClock
 from tests.fakes.virtual_loop import run_virtually
 

@@ -1,0 +1,161 @@
+"""HQ as an agent sees it: takes bytes, keeps what its mark lets in, and lines to it that are calm or stormy."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+
+from edge_agent.ports import (
+    BatchDiverged,
+    BatchRefused,
+    LineBusy,
+    LineDown,
+    LineGap,
+    LineRefused,
+    Uplink,
+)
+from engagement.ids import AgentName
+from engagement.journal.batch import Batch, decode_batch, encode_batch
+from engagement.journal.entry import Entry
+from engagement.journal.event import Lane
+from engagement.journal.tip import Epoch, LaneTip
+from engagement.line.admission import Diverged, Fresh, Gap, Known, admit
+from engagement.line.answers import BatchAnswer, EnrolmentAnswer, EnrolmentRequest
+from engagement.line.claim import Claim, answer_mac, is_same_mac, request_mac
+
+Stream = tuple[Epoch, Lane]
+_ENTRIES_MAX = 1000
+
+
+class FakeHq:
+    """``arrived``: the lane of every batch that brought something new, in order; ``asked``: how many came in all."""
+
+    def __init__(self) -> None:
+        self.streams: dict[Stream, list[Entry]] = {}
+        self.claims: dict[str, tuple[Claim, AgentName]] = {}
+        self.enrolled: dict[str, str] = {}
+        self.arrived: list[Lane] = []
+        self.sizes: list[int] = []
+        self.asked = 0
+        self._backup: dict[Stream, list[Entry]] = {}
+
+    def take(self, data: bytes) -> BatchAnswer:
+        """Errors: LineGap, BatchDiverged."""
+        self.asked += 1
+        batch = decode_batch(data, entries_max=_ENTRIES_MAX)
+        kept = self.streams.setdefault((batch.epoch, batch.lane), [])
+        mark = LaneTip(kept[-1].seq, kept[-1].head) if kept else LaneTip()
+        match admit(mark, batch):
+            case Gap(expected):
+                raise LineGap(expected)
+            case Diverged():
+                raise BatchDiverged
+            case Known(seq, head) if kept[seq - 1].head != head:
+                raise BatchDiverged
+            case Fresh(entries) if entries:
+                kept.extend(entries)
+                self.arrived.append(batch.lane)
+                self.sizes.append(len(batch.entries))
+        return BatchAnswer(ack=kept[-1].seq if kept else 0)
+
+    def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
+        """Errors: LineRefused."""
+        if request.claim_id not in self.claims:
+            raise LineRefused("claim_unknown")
+        claim, agent = self.claims[request.claim_id]
+        key, nonce = bytes.fromhex(request.agent_public_key_hex), bytes.fromhex(request.nonce_hex)
+        if not is_same_mac(bytes.fromhex(request.mac_hex), request_mac(claim, public_key=key, nonce=nonce)):
+            raise LineRefused("mac_wrong")
+        if self.enrolled.setdefault(request.claim_id, request.agent_public_key_hex) != key.hex():
+            raise LineRefused("claim_used")
+        mac = answer_mac(claim, public_key=key, nonce=nonce, agent=agent)
+        return EnrolmentAnswer(agent=agent, mac_hex=mac.hex())
+
+    def back_up(self) -> None:
+        self._backup = {stream: list(entries) for stream, entries in self.streams.items()}
+
+    def restore(self) -> None:
+        """Everything since the backup is gone."""
+        self.streams = {stream: list(entries) for stream, entries in self._backup.items()}
+
+    def seqs(self, lane: Lane) -> list[int]:
+        return [entry.seq for (_, each), entries in self.streams.items() if each is lane for entry in entries]
+
+
+@dataclass
+class CalmLine(Uplink):
+    """``trouble``: raised instead of an answer while it is set; ``on_answer`` may change what HQ said."""
+
+    hq: FakeHq
+    trouble: Callable[[Batch], Exception | None] = lambda batch: None
+    on_answer: Callable[[BatchAnswer], BatchAnswer] = lambda answer: answer
+    takes_s: float = 0.05
+    enrolment_trouble: Exception | None = None
+    asked_at_s: list[float] = field(default_factory=list)
+
+    async def ship(self, batch: Batch) -> BatchAnswer:
+        self.asked_at_s.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.takes_s)
+        if (trouble := self.trouble(batch)) is not None:
+            raise trouble
+        return self.on_answer(self.hq.take(encode_batch(batch)))
+
+    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
+        self.asked_at_s.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.takes_s)
+        if self.enrolment_trouble is not None:
+            raise self.enrolment_trouble
+        return self.hq.enrol(request)
+
+
+class StormyLine(Uplink):
+    """Loses requests and answers, delivers copies late, refuses for a while; ``calm()`` ends it."""
+
+    def __init__(self, hq: FakeHq, dice: Random) -> None:
+        self._hq = hq
+        self._dice = dice
+        self._badness = 0.6
+
+    def calm(self) -> None:
+        self._badness = 0.0
+
+    async def ship(self, batch: Batch) -> BatchAnswer:
+        dice, data = self._dice, encode_batch(batch)
+        await asyncio.sleep(dice.random() * 0.2)
+        if dice.random() < 0.3:
+            self._deliver_late(data)
+        if dice.random() < self._badness:
+            await self._mishap(data)
+        answer = self._hq.take(data)
+        await asyncio.sleep(dice.random() * 0.2)
+        if dice.random() < self._badness / 3:
+            raise LineDown("the answer was lost")
+        if dice.random() < self._badness / 3:
+            return answer.model_copy(update={"slot_ms": dice.randrange(20_000)})
+        return answer
+
+    async def _mishap(self, data: bytes) -> None:
+        match self._dice.randrange(5):
+            case 0:
+                await asyncio.sleep(30)
+                raise LineDown("no answer in time")
+            case 1:
+                raise LineBusy(self._dice.randrange(60_000))
+            case 2:
+                raise LineRefused("agent_unknown")
+            case 3:
+                raise BatchRefused("malformed_batch")
+            case _:
+                self._deliver_late(data)
+                raise LineDown("it will arrive after we gave up")
+
+    def _deliver_late(self, data: bytes) -> None:
+        asyncio.get_running_loop().call_later(self._dice.random() * 120, self._take_silently, data)
+
+    def _take_silently(self, data: bytes) -> None:
+        with suppress(LineGap, BatchDiverged):
+            self._hq.take(data)
+
+    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
+        raise LineDown("nobody enrols in a storm")
