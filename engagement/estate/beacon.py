@@ -12,7 +12,8 @@ U16 = Annotated[int, Field(ge=0, le=0xFFFF)]
 
 
 def _hex(digits: int) -> StringConstraints:
-    return StringConstraints(to_lower=True, pattern=rf"^[0-9a-f]{{{digits}}}$")
+    """In either case, as beacon tools print it; kept in lower case. The pattern is asked first."""
+    return StringConstraints(to_lower=True, pattern=rf"^[0-9a-fA-F]{{{digits}}}$")
 
 
 class IBeaconIdentity(Value):

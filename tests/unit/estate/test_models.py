@@ -73,7 +73,7 @@ def beacon(**changes: object) -> dict[str, Any]:
         (beacon(ibeacon=DOOR["ibeacon"] | {"uuid": "e2c5"}),  # type: ignore[operator]
          "beacons.0.ibeacon.uuid", "e2c5", "valid UUID"),
         (beacon(ibeacon=None, eddystone_uid={"namespace": "00", "instance": "00" * 6}),
-         "beacons.0.eddystone_uid.namespace", "00", r"\[0-9a-f\]\{20\}"),
+         "beacons.0.eddystone_uid.namespace", "00", r"\[0-9a-fA-F\]\{20\}"),
         (beacon(battery=3), "beacons.0.battery", 3, "not permitted"),
     ],
 )  # fmt: skip
@@ -130,6 +130,14 @@ def test_an_inventory_whose_branches_do_not_fit_is_refused() -> None:
 def test_a_bad_bundle_is_refused_with_what_does_not_fit(changes: dict[str, Any], what: str) -> None:
     with pytest.raises(ValidationError, match=what):
         Bundle.model_validate(bundle_file(**changes))
+
+
+def test_hexadecimal_identities_are_read_in_either_case() -> None:
+    changes = beacon(ibeacon=None, eddystone_uid={"namespace": "AB" * 10, "instance": "Cd" * 6})
+    inventory = Inventory.model_validate(inventory_file(branch_file(**changes)))
+    identity = inventory.branches[0].beacons[0].eddystone_uid
+    assert identity is not None
+    assert (identity.namespace, identity.instance) == ("ab" * 10, "cd" * 6)
 
 
 def test_good_files_are_read() -> None:
