@@ -113,6 +113,7 @@ async def test_a_malformed_request_is_told_field_value_and_what_is_allowed(
         assert told["status"] == status
         assert told["value"]
         assert told["allowed"]
+        assert (told["value"] == "missing") == (told["allowed"] == "Field required")
 
 
 async def test_broken_json_is_a_problem_and_no_crash() -> None:

@@ -71,6 +71,40 @@ async def test_a_body_beyond_64_kb_is_refused() -> None:
             assert (await answer.json(content_type="application/problem+json"))["code"] == "too_large"
 
 
+BAD_PART = "--XX\r\nContent-Disposition: form-data{}\r\n\r\nyes\r\n--XX--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=bogus", b"terms=yes"),
+        ("application/x-www-form-urlencoded", b"terms=\xff"),
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=XX", b""),
+        ("multipart/form-data; boundary=XX", b"--XX\r\nbroken"),
+        ("multipart/form-data; boundary=XX", BAD_PART.format("").encode()),
+        (
+            "multipart/form-data; boundary=XX",
+            BAD_PART.format('; name="terms"\r\nContent-Transfer-Encoding: bogus').encode(),
+        ),
+    ],
+)
+async def test_a_body_that_is_no_form_is_the_senders_mistake(content_type: str, body: bytes) -> None:
+    async with guest_server() as server, phone(server.page_url) as anna:
+        headers = {"Content-Type": content_type}
+        async with anna.post("/consent", data=body, headers=headers, allow_redirects=False) as answer:
+            assert answer.status == 400
+            assert "body is unreadable; allowed: a form" in await answer.text()
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_the_senders_mistake() -> None:
+    async with guest_server() as server, phone(server.page_url) as anna:
+        headers = {"Content-Encoding": "gzip"}
+        async with anna.post("/api/consent", data=b"no gzip", headers=headers) as answer:
+            assert answer.status == 400
+            assert (await answer.json(content_type=None))["field"] == "body"
+
+
 async def test_an_unknown_page_is_said_in_the_same_style_and_another_host_led_home() -> None:
     async with guest_server() as server, phone(server.page_url) as anna:
         async with anna.get("/nowhere/../x<b>") as answer:

@@ -228,6 +228,24 @@ async def test_views_of_a_draft_do_not_count_as_guessing(browser: Browser) -> No
     assert "Too many wrong codes" not in text
 
 
+@pytest.mark.parametrize("path", ["/till", "/till/scanner", "/sign-in", "/pair", "/language"])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=bogus", b"order=p-1"),
+        ("application/x-www-form-urlencoded", b"order=\xff"),
+        ("multipart/form-data; boundary=XX", b"--XX\r\nbroken"),
+    ],
+)
+async def test_body_that_is_no_form_is_said_to_be_none(
+    browser: Browser, path: str, content_type: str, body: bytes
+) -> None:
+    await browser.sign_in()
+    response = await browser.post(path, body, **{"Content-Type": content_type})
+    assert response.status == 400
+    assert "form_unreadable" in await response.text()
+
+
 @pytest.mark.parametrize("day", ["2026-13-01", "x", "2026-11-21T00:00", "9" * 50])
 async def test_no_such_day_is_said(browser: Browser, day: str) -> None:
     await browser.sign_in()

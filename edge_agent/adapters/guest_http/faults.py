@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import ValidationError
 
 from edge_agent.ports import StoreClosed
@@ -13,6 +14,9 @@ from engagement.values import Value
 B = TypeVar("B", bound=Value)
 
 _log = logging.getLogger(__name__)
+
+# What aiohttp raises over a body that is no form, or is not packed as it says.
+_UNREADABLE = (ValueError, LookupError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
 
 PROBLEM_TYPE = "application/problem+json"
 # Quoted back so that the sender finds the mistake; more of it helps nobody.
@@ -72,7 +76,10 @@ def status_of(error: Exception) -> tuple[int, str]:
 
 async def read_body(request: web.Request, shape: type[B]) -> B:
     """The JSON body as a value. Errors: BadRequest naming the field; HTTPRequestEntityTooLarge."""
-    body = await request.read()
+    try:
+        body = await request.read()
+    except web.RequestPayloadError as error:
+        raise _unreadable("a JSON object, packed as Content-Encoding says") from error
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:
@@ -81,7 +88,21 @@ async def read_body(request: web.Request, shape: type[B]) -> B:
         if first["type"] in ("json_invalid", "model_type"):
             text = body.decode(errors="replace")
             raise BadRequest(field="body", value=text, allowed="a JSON object", status=400) from error
-        raise BadRequest(field=field, value=first["input"], allowed=first["msg"]) from error
+        value = "missing" if first["type"] == "missing" else first["input"]
+        raise BadRequest(field=field, value=value, allowed=first["msg"]) from error
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """The form's text fields; of a field that comes twice, the first. Errors: as read_body."""
+    try:
+        posted = await request.post()
+    except _UNREADABLE as error:
+        raise _unreadable("a form in UTF-8, packed as Content-Encoding says") from error
+    return {name: value for name in posted if isinstance(value := posted[name], str)}
+
+
+def _unreadable(allowed: str) -> BadRequest:
+    return BadRequest(field="body", value="unreadable", allowed=allowed, status=400)
 
 
 def _path_of(location: tuple[int | str, ...]) -> str:

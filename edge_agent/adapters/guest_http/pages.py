@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from edge_agent.adapters.guest_http.cards import card_view
-from edge_agent.adapters.guest_http.faults import BadRequest
+from edge_agent.adapters.guest_http.faults import BadRequest, read_form
 from edge_agent.adapters.guest_http.front_door import FRONT_DOOR
 from edge_agent.adapters.guest_http.identity import consent_now, terms_paragraphs, with_cookie
 from edge_agent.adapters.guest_http.packing import Packed, html_answer
@@ -73,7 +73,7 @@ def _game_facts(site: Site, game: Game, wording: Wording) -> dict[str, object]:
 
 async def consent(request: web.Request) -> web.Response:
     """Keep the consent, give the welcome offer, and lead to it."""
-    site, form = request.app[SITE], await _form(request)
+    site, form = request.app[SITE], await read_form(request)
     wording = site.wording(request)
     if form.get("terms") != "yes":
         return await _front_door(request, status=409, problem=_say(site, Reason.NO_CONSENT, wording))
@@ -89,7 +89,7 @@ async def consent(request: web.Request) -> web.Response:
 
 async def play(request: web.Request) -> web.Response:
     """One play by picking a cover: the form's nonce and the pick together are the play's nonce."""
-    site, form = request.app[SITE], await _form(request)
+    site, form = request.app[SITE], await read_form(request)
     campaign = _field(form, "campaign", _CAMPAIGN, "a campaign's id, as in the form")
     pick = _field(form, "pick", _PICK, "1 to 32 letters, digits, - or _, as in the form")
     drawn = site.premises.entropy.token(NONCE_BYTES).hex()
@@ -149,7 +149,7 @@ async def _wallet_page(request: web.Request, *, status: int = 200, problem: str 
 
 async def member(request: web.Request) -> web.Response:
     """Open a member's wallet on this phone by the code on their tag or card."""
-    site, form = request.app[SITE], await _form(request)
+    site, form = request.app[SITE], await read_form(request)
     answer: Wallet | Refusal
     try:
         answer = await site.hosting.link_member(
@@ -243,12 +243,6 @@ def _see_other(request: web.Request, path: str) -> web.Response:
 def _say(site: Site, reason: Reason, wording: Wording) -> str:
     said = refusal_sentences(Refusal(reason), wording, site.premises.zone)
     return said.shopper
-
-
-async def _form(request: web.Request) -> dict[str, str]:
-    """The form's text fields; of a field that comes twice, the first."""
-    posted = await request.post()
-    return {name: value for name in posted if isinstance(value := posted[name], str)}
 
 
 def _field(form: dict[str, str], name: str, allowed: re.Pattern[str], words: str) -> str:

@@ -18,6 +18,7 @@ from edge_agent.adapters.staff_http.page import (
     open_page,
     paired_page,
     pairing,
+    read_form,
     see_other,
     sign_in_form,
 )
@@ -43,7 +44,7 @@ async def _front(page: Page) -> web.StreamResponse:
 
 
 async def _pair(page: Page) -> web.StreamResponse:
-    form = await page.request.post()
+    form = await read_form(page.request)
     token = str(form.get("token", "")).strip()[:_TOKEN_CHARS_MAX]
     till = page.parts.cashiers.till_of(token)
     if till is None:
@@ -62,7 +63,7 @@ async def _unpair(page: Page) -> web.StreamResponse:
 
 
 async def _sign_in(page: Page) -> web.StreamResponse:
-    form = await page.request.post()
+    form = await read_form(page.request)
     name, pin = str(form.get("cashier", "")), str(form.get("pin", ""))
     kept = form if "order" in form else None
     answer = await page.parts.cashiers.sign_in(page.till, name, pin)
@@ -90,7 +91,7 @@ async def _sign_out(page: Page) -> web.StreamResponse:
 
 
 async def _language(page: Page) -> web.StreamResponse:
-    form = await page.request.post()
+    form = await read_form(page.request)
     response = see_other(_own_page(str(form.get("next", ""))))
     chosen = str(form.get("language", ""))
     if chosen in page.parts.languages:

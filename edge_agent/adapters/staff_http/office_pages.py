@@ -10,7 +10,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from edge_agent.adapters.qr import qr_svg
-from edge_agent.adapters.staff_http.page import Page, cashier_page, paired_page, see_other
+from edge_agent.adapters.staff_http.page import Page, cashier_page, paired_page, read_form, see_other
 from edge_agent.adapters.staff_http.problems import Problem
 from edge_agent.adapters.staff_http.till_view import Notice, offer_text
 from edge_agent.adapters.wording import refusal_sentences
@@ -173,7 +173,7 @@ async def _campaigns(page: Page) -> web.StreamResponse:
 
 async def _stop(page: Page) -> web.StreamResponse:
     """Pull the kill switch; the page has asked before and said what becomes of coupons given out."""
-    form = await page.request.post()
+    form = await read_form(page.request)
     honour = str(form.get("issued", ""))
     if honour not in ("honour", "refuse"):
         raise Problem(
@@ -192,7 +192,7 @@ async def _stop(page: Page) -> web.StreamResponse:
 
 async def _coupon(page: Page) -> web.StreamResponse:
     """A coupon's story. The code comes in a form's body: an address would stay in the browser's history."""
-    code = str((await page.request.post()).get("code", ""))[: CODE_CHARS_MAX + 1]
+    code = str((await read_form(page.request)).get("code", ""))[: CODE_CHARS_MAX + 1]
     if not code.strip():
         return page.answer("coupon.html", {"story": None, "notice": None})
     story = await page.parts.redeeming.story(code, till=page.till)
@@ -214,7 +214,7 @@ def _told(page: Page, story: CouponStory) -> dict[str, object]:
 
 
 async def _scanner(page: Page) -> web.StreamResponse:
-    form = await page.request.post()
+    form = await read_form(page.request)
     typed = str(form.get("typed", ""))[:TYPED_CHARS_MAX]
     report = judge_scan(typed) if "typed" in form else None
     # Drawn here from our own text, so it may stand in the page as it is.

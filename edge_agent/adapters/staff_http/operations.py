@@ -155,8 +155,13 @@ async def _limited(request: web.Request) -> bytes:
     if (request.content_length or 0) > BODY_BYTES_MAX:
         raise too_large()
     data = bytearray()
-    async for chunk in request.content.iter_any():
-        data += chunk
-        if len(data) > BODY_BYTES_MAX:
-            raise too_large()
+    try:
+        async for chunk in request.content.iter_any():
+            data += chunk
+            if len(data) > BODY_BYTES_MAX:
+                raise too_large()
+    except web.RequestPayloadError:
+        raise Problem(
+            400, "not_json", "The body cannot be read", "Send JSON, packed as Content-Encoding says."
+        ) from None
     return bytes(data)

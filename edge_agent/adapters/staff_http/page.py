@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import MultiDictProxy
 
 from edge_agent.adapters.staff_http.doors import (
@@ -34,6 +35,9 @@ PAGES = (
 )
 
 Form = MultiDictProxy[Any]
+
+# What aiohttp raises over a body that is no form, or is not packed as it says.
+_UNREADABLE = (ValueError, LookupError, RuntimeError, HttpProcessingError, web.RequestPayloadError)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,17 @@ def _mark() -> str:
 
 ASSET_MARK = _mark()
 
+
+async def read_form(request: web.Request) -> Form:
+    """Errors: Problem 400 when the body is no form."""
+    try:
+        return await request.post()
+    except _UNREADABLE:
+        raise Problem(
+            400, "form_unreadable", "The form cannot be read", "Open the page again; send forms in UTF-8."
+        ) from None
+
+
 PageHandler = Callable[[Page], Awaitable[web.StreamResponse]]
 RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -153,7 +168,7 @@ def cashier_page(handler: PageHandler) -> RawHandler:
     async def handle(page: Page) -> web.StreamResponse:
         assert page.door is not None
         if page.door.session is None:
-            kept = await page.request.post() if page.request.path == "/till" else None
+            kept = await read_form(page.request) if page.request.path == "/till" else None
             return sign_in_form(page, kept=kept)
         return await handler(page)
 

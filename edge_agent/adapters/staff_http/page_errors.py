@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from edge_agent.adapters.staff_http.page import draft_fields, page_of
+from edge_agent.adapters.staff_http.page import draft_fields, page_of, read_form
 from edge_agent.adapters.staff_http.problems import Problem
 
 
@@ -13,7 +13,7 @@ async def page_for_error(request: web.Request, problem: Problem) -> web.Response
     known = page.wording.texts.get(key) is not None
     kept = []
     if request.method == "POST" and request.path == "/till" and problem.status >= 500:
-        form = await request.post()
+        form = await read_form(request)
         kept = [*draft_fields(form), ("do", str(form.get("do", "scan"))), ("scan", str(form.get("scan", "")))]
     facts = {
         "heading": page.wording.text(key) if known else problem.title,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from edge_agent.adapters.barcode import FrameRefused, TooManyFrames
-from edge_agent.adapters.staff_http.page import Form, Page, cashier_page
+from edge_agent.adapters.staff_http.page import Form, Page, cashier_page, read_form
 from edge_agent.adapters.staff_http.problems import Problem
 from edge_agent.adapters.staff_http.till_view import Notice, draft_view, order_view, recent_lines
 from edge_agent.adapters.wording import refusal_sentences
@@ -55,7 +55,7 @@ async def _open(page: Page) -> web.StreamResponse:
 
 async def _act(page: Page) -> web.StreamResponse:
     """One press of a button. ``do`` says which; a scan ends with Enter, which presses the first one."""
-    form = await page.request.post()
+    form = await read_form(page.request)
     draft = _draft_of(page, form)
     do, _, argument = str(form.get("do", "scan")).partition(" ")
     amount, code = split_scan(draft.basket)
