@@ -1,161 +1,267 @@
-"""HQ as an agent sees it: takes bytes, keeps what its mark lets in, and lines to it that are calm or stormy."""
+"""HQ for tests: a chain of two branches, agents that sign and send, and the services over any storage."""
 
-import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from random import Random
 
-from edge_agent.ports import (
-    BatchDiverged,
-    BatchRefused,
-    LineBusy,
-    LineDown,
-    LineGap,
-    LineRefused,
-    Uplink,
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cloud_api.adapters.packing import ZstdPacking
+from cloud_api.ports import ChainRefused, KnownAgent, KnownClaim, Storage
+from cloud_api.services.chain_view import ChainView
+from cloud_api.services.ingesting import Ingesting
+from cloud_api.services.registry import Registry
+from engagement.clock.moment import Moment
+from engagement.estate.branch import Branch
+from engagement.estate.chain import Chain
+from engagement.ids import (
+    AgentName,
+    BeaconName,
+    BranchCode,
+    CampaignId,
+    CashierName,
+    CouponId,
+    OrderId,
+    RedemptionId,
+    TillName,
+    VisitorId,
 )
-from engagement.ids import AgentName
-from engagement.journal.batch import Batch, decode_batch, encode_batch
-from engagement.journal.entry import Entry
-from engagement.journal.event import Lane
-from engagement.journal.tip import Epoch, LaneTip
-from engagement.line.admission import Diverged, Fresh, Gap, Known, admit
-from engagement.line.answers import BatchAnswer, EnrolmentAnswer, EnrolmentRequest
-from engagement.line.claim import Claim, answer_mac, is_same_mac, request_mac
+from engagement.journal.batch import Batch, encode_batch
+from engagement.journal.entry import CHAIN_START, Entry, chain
+from engagement.journal.event import (
+    ConsentGiven,
+    CouponIssued,
+    CouponRedeemed,
+    Event,
+    Lane,
+    Played,
+    PresenceChanged,
+    RedemptionUndone,
+)
+from engagement.journal.tip import EMPTY, Epoch, Tip, extend
+from engagement.line.claim import ENTROPY_BYTES, make_claim
+from tests.fakes import shop
+from tests.fakes.ledger import SeededEntropy
 
-Stream = tuple[Epoch, Lane]
-_ENTRIES_MAX = 1000
+HARBOUR, PARK = BranchCode("HARBOUR"), BranchCode("PARK")
+AGENT, OTHER = AgentName("harbour-1"), AgentName("park-1")
+NUMBERS = {AGENT: 1, OTHER: 2}
+BRANCHES = {AGENT: HARBOUR, OTHER: PARK}
+WELCOME = shop.campaign()
+SHAKE = shop.shake_campaign()
+BACK = shop.campaign(id="back", number=5, trigger={"on": "welcome_back", "dwell_s": 60})
 
 
-class FakeHq:
-    """``arrived``: the lane of every batch that brought something new, in order; ``asked``: how many came in all."""
+def branch(code: BranchCode, agent: AgentName, time_zone: str) -> Branch:
+    return Branch.model_validate(
+        {
+            "name": code.title(),
+            "code": code,
+            "time_zone": time_zone,
+            "languages": ["en"],
+            "currency": "CNY",
+            "agents": [{"name": agent, "number": NUMBERS[agent]}],
+        }
+    )
+
+
+CHAIN = Chain(
+    version=1,
+    branches=(branch(HARBOUR, AGENT, "Asia/Shanghai"), branch(PARK, OTHER, "Europe/Berlin")),
+    campaigns=(WELCOME, SHAKE, BACK),
+)
+
+
+class HandChain:
+    """A ChainSource that is handed its next answer."""
+
+    def __init__(self, chain: Chain = CHAIN) -> None:
+        self.next: Chain | ChainRefused | None = chain
+
+    def read_if_changed(self) -> Chain | None:
+        if isinstance(self.next, ChainRefused):
+            raise self.next
+        changed, self.next = self.next, None
+        return changed
+
+
+class HandClock:
+    """Stands still until told."""
 
     def __init__(self) -> None:
-        self.streams: dict[Stream, list[Entry]] = {}
-        self.claims: dict[str, tuple[Claim, AgentName]] = {}
-        self.enrolled: dict[str, str] = {}
-        self.arrived: list[Lane] = []
-        self.sizes: list[int] = []
-        self.asked = 0
-        self._backup: dict[Stream, list[Entry]] = {}
+        self.wall_ms = shop.NOON_MS
+        self.passed_s = 100.0
 
-    def take(self, data: bytes) -> BatchAnswer:
-        """Errors: LineGap, BatchDiverged."""
-        self.asked += 1
-        batch = decode_batch(data, entries_max=_ENTRIES_MAX)
-        kept = self.streams.setdefault((batch.epoch, batch.lane), [])
-        mark = LaneTip(kept[-1].seq, kept[-1].head) if kept else LaneTip()
-        match admit(mark, batch):
-            case Gap(expected):
-                raise LineGap(expected)
-            case Diverged():
-                raise BatchDiverged
-            case Known(seq, head) if kept[seq - 1].head != head:
-                raise BatchDiverged
-            case Fresh(entries) if entries:
-                kept.extend(entries)
-                self.arrived.append(batch.lane)
-                self.sizes.append(len(batch.entries))
-        return BatchAnswer(ack=kept[-1].seq if kept else 0)
+    def pass_ms(self, passed_ms: int) -> None:
+        self.wall_ms += passed_ms
+        self.passed_s += passed_ms / 1000
 
-    def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
-        """Errors: LineRefused."""
-        if request.claim_id not in self.claims:
-            raise LineRefused("claim_unknown")
-        claim, agent = self.claims[request.claim_id]
-        key, nonce = bytes.fromhex(request.agent_public_key_hex), bytes.fromhex(request.nonce_hex)
-        if not is_same_mac(bytes.fromhex(request.mac_hex), request_mac(claim, public_key=key, nonce=nonce)):
-            raise LineRefused("mac_wrong")
-        if self.enrolled.setdefault(request.claim_id, request.agent_public_key_hex) != key.hex():
-            raise LineRefused("claim_used")
-        mac = answer_mac(claim, public_key=key, nonce=nonce, agent=agent)
-        return EnrolmentAnswer(agent=agent, mac_hex=mac.hex())
+    def now_ms(self) -> int:
+        return self.wall_ms
 
-    def back_up(self) -> None:
-        self._backup = {stream: list(entries) for stream, entries in self.streams.items()}
+    def mono_s(self) -> float:
+        return self.passed_s
 
-    def restore(self) -> None:
-        """Everything since the backup is gone."""
-        self.streams = {stream: list(entries) for stream, entries in self._backup.items()}
 
-    def seqs(self, lane: Lane) -> list[int]:
-        return [entry.seq for (_, each), entries in self.streams.items() if each is lane for entry in entries]
+class Journal:
+    """An agent's ledger file as far as the line sees it: events in lanes, and batches of any run of them."""
+
+    def __init__(self, agent: AgentName = AGENT, epoch: str = "00000000000000aa") -> None:
+        self.agent = agent
+        self.epoch = Epoch(epoch)
+        self._tip: Tip = EMPTY
+        self._entries: dict[Lane, list[Entry]] = {lane: [] for lane in Lane}
+
+    def add(self, *events: Event) -> None:
+        self._tip, entries = extend(self._tip, events)
+        for entry in entries:
+            self._entries[entry.lane].append(entry)
+
+    def add_raw(self, lane: Lane, body: bytes) -> None:
+        """An entry that is chained as it must be, whatever its body."""
+        before = self._entries[lane]
+        seq, head = (before[-1].seq, before[-1].head) if before else (0, CHAIN_START)
+        entry = Entry(lane=lane, seq=seq + 1, stamp=self._tip.stamp, body=body, head=chain(head, body))
+        before.append(entry)
+        self._tip = Tip(
+            {**self._tip.lanes, lane: type(self._tip.lanes[lane])(entry.seq, entry.head)}, self._tip.stamp
+        )
+
+    def entries(self, lane: Lane = Lane.MONEY) -> Sequence[Entry]:
+        return self._entries[lane]
+
+    def batch(self, first: int = 1, last: int | None = None, *, lane: Lane = Lane.MONEY) -> Batch:
+        entries = tuple(self._entries[lane][first - 1 : last])
+        previous = self._entries[lane][first - 2].head if first > 1 else CHAIN_START
+        return Batch(self.agent, self.epoch, lane, first, previous, entries)
+
+    def packed(self, first: int = 1, last: int | None = None, *, lane: Lane = Lane.MONEY) -> bytes:
+        return ZstdPacking().pack(encode_batch(self.batch(first, last, lane=lane)))
+
+
+def private_key(agent: AgentName) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(agent.encode().ljust(32, b"\0")[:32])
+
+
+def public_key(agent: AgentName) -> bytes:
+    return private_key(agent).public_key().public_bytes_raw()
+
+
+async def enrol(storage: Storage, *agents: AgentName) -> None:
+    """Make them active, each with its private_key()."""
+    for place, agent in enumerate(agents):
+        claim = make_claim(bytes([place, *agent.encode()])[:ENTROPY_BYTES].ljust(ENTROPY_BYTES, b"\0"))
+        known = KnownAgent(agent, BRANCHES[agent], NUMBERS[agent], "claimed")
+        await storage.put_claim(known, KnownClaim(claim, agent, shop.NOON_MS + shop.DAY_MS))
+        await storage.enrol(claim.id, public_key=public_key(agent), at_ms=shop.NOON_MS)
 
 
 @dataclass
-class CalmLine(Uplink):
-    """``trouble``: raised instead of an answer while it is set; ``on_answer`` may change what HQ said."""
+class Hq:
+    """Ingest over a storage; a new one over the same storage is the cloud after a restart."""
 
-    hq: FakeHq
-    trouble: Callable[[Batch], Exception | None] = lambda batch: None
-    on_answer: Callable[[BatchAnswer], BatchAnswer] = lambda answer: answer
-    takes_s: float = 0.05
-    enrolment_trouble: Exception | None = None
-    asked_at_s: list[float] = field(default_factory=list)
+    storage: Storage
+    clock: HandClock = field(default_factory=HandClock)
+    source: HandChain = field(default_factory=HandChain)
+    entropy: SeededEntropy = field(default_factory=SeededEntropy)
 
-    async def ship(self, batch: Batch) -> BatchAnswer:
-        self.asked_at_s.append(asyncio.get_running_loop().time())
-        await asyncio.sleep(self.takes_s)
-        if (trouble := self.trouble(batch)) is not None:
-            raise trouble
-        return self.on_answer(self.hq.take(encode_batch(batch)))
-
-    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
-        self.asked_at_s.append(asyncio.get_running_loop().time())
-        await asyncio.sleep(self.takes_s)
-        if self.enrolment_trouble is not None:
-            raise self.enrolment_trouble
-        return self.hq.enrol(request)
+    def __post_init__(self) -> None:
+        self.chain = ChainView(self.source)
+        self.chain.read_first()
+        self.registry = Registry(self.storage)
+        self.ingesting = Ingesting(
+            storage=self.storage,
+            registry=self.registry,
+            chain=self.chain,
+            clock=self.clock,
+            packing=ZstdPacking(),
+        )
 
 
-class StormyLine(Uplink):
-    """Loses requests and answers, delivers copies late, refuses for a while; ``calm()`` ends it."""
+async def open_hq(storage: Storage, *agents: AgentName) -> Hq:
+    """With these agents enrolled; HARBOUR's alone where none is named."""
+    await enrol(storage, *(agents or (AGENT,)))
+    hq = Hq(storage)
+    await hq.registry.load()
+    return hq
 
-    def __init__(self, hq: FakeHq, dice: Random) -> None:
-        self._hq = hq
-        self._dice = dice
-        self._badness = 0.6
 
-    def calm(self) -> None:
-        self._badness = 0.0
+def issued(
+    serial: int = 1, *, of: str = "welcome", now: Moment | None = None, secret: str = "s"
+) -> CouponIssued:
+    now = now or shop.moment()
+    return CouponIssued(
+        moment=now,
+        coupon=CouponId(f"{serial:06d}-{secret}"),
+        campaign=CampaignId(of),
+        edition=1,
+        subject=shop.ANNA,
+        liability_minor=2000,
+        currency="CNY",
+        not_after_ms=now.wall_ms + 7 * shop.DAY_MS,
+    )
 
-    async def ship(self, batch: Batch) -> BatchAnswer:
-        dice, data = self._dice, encode_batch(batch)
-        await asyncio.sleep(dice.random() * 0.2)
-        if dice.random() < 0.3:
-            self._deliver_late(data)
-        if dice.random() < self._badness:
-            await self._mishap(data)
-        answer = self._hq.take(data)
-        await asyncio.sleep(dice.random() * 0.2)
-        if dice.random() < self._badness / 3:
-            raise LineDown("the answer was lost")
-        if dice.random() < self._badness / 3:
-            return answer.model_copy(update={"slot_ms": dice.randrange(20_000)})
-        return answer
 
-    async def _mishap(self, data: bytes) -> None:
-        match self._dice.randrange(5):
-            case 0:
-                await asyncio.sleep(30)
-                raise LineDown("no answer in time")
-            case 1:
-                raise LineBusy(self._dice.randrange(60_000))
-            case 2:
-                raise LineRefused("agent_unknown")
-            case 3:
-                raise BatchRefused("malformed_batch")
-            case _:
-                self._deliver_late(data)
-                raise LineDown("it will arrive after we gave up")
+def redeemed(
+    serial: int = 1, *, of: str = "welcome", now: Moment | None = None, secret: str = "s"
+) -> CouponRedeemed:
+    return CouponRedeemed(
+        moment=now or shop.moment(),
+        coupon=CouponId(f"{serial:06d}-{secret}"),
+        campaign=CampaignId(of),
+        redemption=RedemptionId(f"r{serial}"),
+        order=OrderId(f"o{serial}"),
+        till=TillName("till-1"),
+        cashier=CashierName("Li"),
+        basket_minor=12_345,
+        discount_minor=2000,
+        currency="CNY",
+    )
 
-    def _deliver_late(self, data: bytes) -> None:
-        asyncio.get_running_loop().call_later(self._dice.random() * 120, self._take_silently, data)
 
-    def _take_silently(self, data: bytes) -> None:
-        with suppress(LineGap, BatchDiverged):
-            self._hq.take(data)
+def undone(
+    serial: int = 1, *, of: str = "welcome", now: Moment | None = None, secret: str = "s"
+) -> RedemptionUndone:
+    return RedemptionUndone(
+        moment=now or shop.moment(),
+        coupon=CouponId(f"{serial:06d}-{secret}"),
+        campaign=CampaignId(of),
+        redemption=RedemptionId(f"r{serial}"),
+        till=TillName("till-1"),
+        cashier=CashierName("Li"),
+        discount_minor=2000,
+        currency="CNY",
+    )
 
-    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
-        raise LineDown("nobody enrols in a storm")
+
+def consented(now: Moment | None = None) -> ConsentGiven:
+    return ConsentGiven(
+        moment=now or shop.moment(),
+        visitor=VisitorId("anna"),
+        analytics=False,
+        marketing=False,
+        language="en",
+        text_sha256="00",
+    )
+
+
+def shaken(play: int = 1, *, won: bool = False, now: Moment | None = None) -> Played:
+    return Played(
+        moment=now or shop.moment(), campaign=CampaignId("shake"), subject=shop.ANNA, play=play, won=won
+    )
+
+
+def came(tag: str = "lin", *, stays: bool = False, now: Moment | None = None) -> PresenceChanged:
+    return PresenceChanged(
+        moment=now or shop.moment(),
+        beacon=BeaconName(tag),
+        change="dwell" if stays else "enter",
+        zone=None,
+        dwell_s=60.0 if stays else 0.0,
+    )
+
+
+def money(count: int, *, first: int = 1) -> Iterable[Event]:
+    """Issues and redemptions in turn."""
+    for number in range(first, first + count):
+        serial = (number + 1) // 2
+        yield issued(serial) if number % 2 else redeemed(serial)

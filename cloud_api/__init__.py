@@ -1,0 +1,1 @@
+"""HQ: takes what the stores send, exactly once, and tells what it comes to."""

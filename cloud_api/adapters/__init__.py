@@ -1,0 +1,1 @@
+"""One file or package per outside thing; the only places that import its library."""

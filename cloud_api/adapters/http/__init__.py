@@ -1,0 +1,1 @@
+"""HQ's one listener: agents by their signatures, people by their sessions."""

@@ -1,0 +1,111 @@
+"""The listener's application: routes, headers, and what becomes of an error; and how it is served."""
+
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from cloud_api.adapters.http.agent_routes import AGENT_API
+from cloud_api.adapters.http.hq_routes import HQ_API
+from cloud_api.adapters.http.openapi import describe
+from cloud_api.adapters.http.parts import PARTS, Parts
+from cloud_api.adapters.http.probes import PROBES
+from cloud_api.adapters.http.problems import as_problem, internal
+
+_LOG = logging.getLogger(__name__)
+
+# Open requests may finish this long after the stop; systemd and `beckon up` allow 20 s in all.
+_REQUESTS_S_MAX = 3.0
+# A chain of stores that comes back at once waits in the kernel, not at our door.
+_BACKLOG = 4096
+# Agents keep one connection open between their slots; making a new one costs both sides more than keeping it.
+_KEEP_ALIVE_S = 15 * 60.0
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+
+
+def build_app(parts: Parts, *, now_s: Callable[[], float] = monotonic) -> web.Application:
+    """Everything that the cloud serves. ``now_s`` times requests."""
+    app = web.Application(middlewares=[_timed(parts, now_s), _answer_errors])
+    app[PARTS] = parts
+    operations = (*AGENT_API.all, *HQ_API.all, *PROBES.all)
+    for operation in operations:
+        app.router.add_route(operation.method, operation.path, operation.handle)
+    document = describe(operations, version=parts.version)
+
+    async def openapi(request: web.Request) -> web.StreamResponse:
+        return web.json_response(document)
+
+    app.router.add_get("/openapi.json", openapi)
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+@asynccontextmanager
+async def serving(
+    app: web.Application, *, address: str, port: int, tls: ssl.SSLContext
+) -> AsyncIterator[int]:
+    """The port that is listened on, until the block ends; 0 takes a free one. Errors: OSError when it is taken.
+
+    Bodies come as they were sent: a batch's digest is that of its packed form, and it is unpacked within limits.
+    """
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=_REQUESTS_S_MAX,
+        auto_decompress=False,
+        keepalive_timeout=_KEEP_ALIVE_S,
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, address, port, ssl_context=tls, backlog=_BACKLOG).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+def _timed(parts: Parts, now_s: Callable[[], float]) -> Middleware:
+    @web.middleware
+    async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began_s = now_s()
+        try:
+            return await handler(request)
+        finally:
+            resource = request.match_info.route.resource
+            if resource is not None:
+                parts.metrics.took(resource.canonical, now_s() - began_s)
+
+    return timed
+
+
+@web.middleware
+async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors become problem documents; an error of ours is logged and told as one."""
+    try:
+        return await handler(request)
+    except Exception as error:  # the top of a request: whatever went wrong ends here, recorded
+        problem = as_problem(error)
+        if problem is None:
+            _LOG.exception("a request failed", extra={"route": _route(request)})
+            problem = internal()
+        return problem.response()
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern, for a path may hold a code."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"

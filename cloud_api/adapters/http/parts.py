@@ -1,0 +1,29 @@
+"""What the listener works with, and where its handlers find it."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from cloud_api.adapters.metrics import Metrics
+from cloud_api.services.enrolling import Enrolling
+from cloud_api.services.ingesting import Ingesting
+from cloud_api.services.overview import Overview
+from cloud_api.services.signing_in import SigningIn
+from cloud_api.services.tending import Tending
+
+
+@dataclass(frozen=True)
+class Parts:
+    """``public_url``: the address as agents sign it, None to go by the request itself."""
+
+    ingesting: Ingesting
+    enrolling: Enrolling
+    signing_in: SigningIn
+    overview: Overview
+    tending: Tending
+    metrics: Metrics
+    version: str
+    public_url: str | None = None
+
+
+PARTS = web.AppKey("parts", Parts)

@@ -1,0 +1,1 @@
+"""HQ's database on SQLite: one file, one writing connection, and one that reads."""

@@ -1,0 +1,170 @@
+"""HQ's Storage on SQLite: writes go through the one writer, reads over a connection of their own."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiosqlite
+
+from cloud_api.adapters.sqlite import intake as intakes
+from cloud_api.adapters.sqlite.file import READER_PRAGMAS, WRITER_PRAGMAS, held_for_this_process, prepare
+from cloud_api.adapters.sqlite.people import AGENTS, CLAIM, SESSION, USER, enrol, put_claim, set_users
+from cloud_api.adapters.sqlite.writer import GroupConnection, Writer
+from cloud_api.ports import (
+    Intake,
+    KnownAgent,
+    KnownClaim,
+    LaneKey,
+    LaneState,
+    MoneyLine,
+    Session,
+    StorageFailed,
+    User,
+)
+from engagement.coupon.coupon import serial_id
+from engagement.ids import AgentName, BranchCode, LocalDay
+from engagement.journal.event import Lane
+from engagement.journal.tip import Epoch, LaneTip
+from engagement.line.claim import Claim
+from engagement.settlement.funnel import Totals
+
+# A serial comes round again once its coupon is settled; more lines than these are years of one serial.
+_COUPON_LINES_MAX = 500
+_SEGMENT = (
+    "SELECT segments.body FROM segments JOIN lanes ON lanes.id = segments.lane_id JOIN agents ON agents.id = lanes.agent_id"
+    " WHERE agents.name = ? AND lanes.lane = ? AND lanes.epoch = ? AND first_seq <= ? AND last_seq >= ?"
+)
+_LANES = (
+    "SELECT agents.name, lanes.lane, lanes.epoch, lanes.seq, lanes.received_ms,"
+    " (SELECT COUNT(*) FROM dead_letters WHERE dead_letters.lane_id = lanes.id)"
+    " FROM lanes JOIN agents ON agents.id = lanes.agent_id ORDER BY agents.name, lanes.lane, lanes.id"
+)
+
+
+class SqliteStorage:
+    """A Storage; made by open_sqlite_storage(). ``run()`` is its writer."""
+
+    def __init__(self, writer: Writer, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def run(self) -> None:
+        """Write until close(). Errors: StorageFailed."""
+        await self._writer.run()
+
+    async def close(self) -> None:
+        """Finish what waits and take no more."""
+        await self._writer.close()
+
+    async def keep(self, intake: Intake) -> None:
+        await self._writer.write(lambda connection: intakes.keep(connection, intake))
+
+    async def mark(self, key: LaneKey) -> LaneTip:
+        row = await self._one(intakes.LANE, key.lane, key.epoch, key.agent)
+        return LaneTip() if row is None or row[0] is None else LaneTip(row[1], row[2])
+
+    async def segment(self, key: LaneKey, seq: int) -> bytes | None:
+        row = await self._one(_SEGMENT, key.agent, key.lane, key.epoch, seq, seq)
+        return row[0] if row else None
+
+    async def lanes(self) -> Sequence[LaneState]:
+        return [
+            LaneState(LaneKey(AgentName(agent), Lane(lane), Epoch(epoch)), seq, received_ms, letters)
+            for agent, lane, epoch, seq, received_ms, letters in await self._all(_LANES)
+        ]
+
+    async def agents(self) -> Sequence[KnownAgent]:
+        return [KnownAgent(*row) for row in await self._all(AGENTS)]
+
+    async def put_claim(self, agent: KnownAgent, claim: KnownClaim) -> None:
+        await self._writer.write(lambda connection: put_claim(connection, agent, claim))
+
+    async def claim(self, claim_id: str) -> KnownClaim | None:
+        row = await self._one(CLAIM, claim_id)
+        if row is None:
+            return None
+        mac_key, agent, expires_ms, public_key = row
+        return KnownClaim(Claim(claim_id, mac_key), AgentName(agent), expires_ms, public_key)
+
+    async def enrol(self, claim_id: str, *, public_key: bytes, at_ms: int) -> bool:
+        return await self._writer.write(lambda connection: enrol(connection, claim_id, public_key, at_ms))
+
+    async def revoke(self, agent: AgentName) -> None:
+        await self._execute("UPDATE agents SET state = 'revoked', public_key = NULL WHERE name = ?", agent)
+
+    async def totals(self, first: LocalDay, last: LocalDay, *, branch: BranchCode | None) -> Totals:
+        sums, stages = intakes.totals_queries(branch)
+        values = (first, last) if branch is None else (first, last, branch)
+        return intakes.totals_of(await self._all(sums, *values), await self._all(stages, *values))
+
+    async def coupon_lines(self, agent_number: int, serial: int) -> Sequence[MoneyLine]:
+        """Coupon ids are ``<serial>-<secret>``: those of a serial lie between ``-`` and the octet behind it."""
+        of = serial_id(serial)
+        rows = await self._all(intakes.COUPON_LINES, agent_number, f"{of}-", f"{of}.", _COUPON_LINES_MAX)
+        return [MoneyLine(*row) for row in rows]
+
+    async def set_users(self, users: Sequence[User]) -> None:
+        await self._writer.write(lambda connection: set_users(connection, users))
+
+    async def user(self, name: str) -> User | None:
+        row = await self._one(USER, name)
+        return User(*row) if row else None
+
+    async def put_session(self, session: Session, *, now_ms: int) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM sessions WHERE expires_ms <= ?", (now_ms,))
+            connection.execute(
+                "INSERT INTO sessions (token_sha256, user_name, expires_ms) VALUES (?, ?, ?)", session
+            )
+
+        await self._writer.write(work)
+
+    async def session(self, token_sha256: bytes) -> Session | None:
+        row = await self._one(SESSION, token_sha256)
+        return Session(*row) if row else None
+
+    async def drop_session(self, token_sha256: bytes) -> None:
+        await self._execute("DELETE FROM sessions WHERE token_sha256 = ?", token_sha256)
+
+    async def _execute(self, sql: str, *values: object) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(sql, values)
+
+        await self._writer.write(work)
+
+    async def _all(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        try:
+            return list(await self._reader.execute_fetchall(sql, values))
+        except sqlite3.Error as error:
+            raise StorageFailed(str(error)) from error
+
+    async def _one(self, sql: str, *values: object) -> sqlite3.Row | None:
+        rows = await self._all(sql, *values)
+        return rows[0] if rows else None
+
+
+@asynccontextmanager
+async def open_sqlite_storage(path: Path, *, now_ms: int) -> AsyncIterator[SqliteStorage]:
+    """Check, update or make the file, and hold it until the block ends. Errors: DatabaseRefused.
+
+    Somebody must run ``storage.run()`` for writes to be taken.
+    """
+    with held_for_this_process(path):
+        await asyncio.to_thread(prepare, path, now_ms=now_ms)
+        made: list[GroupConnection] = []
+
+        def connect(*args: object, **options: object) -> GroupConnection:
+            made.append(GroupConnection(*args, **options))
+            return made[-1]
+
+        async with (
+            aiosqlite.connect(path, isolation_level=None, timeout=5, factory=connect) as writing,
+            aiosqlite.connect(path, isolation_level=None, timeout=5) as reading,
+        ):
+            for pragma in WRITER_PRAGMAS:
+                await writing.execute(pragma)
+            for pragma in READER_PRAGMAS:
+                await reading.execute(pragma)
+            yield SqliteStorage(Writer(writing, made[0]), reading)

@@ -1,0 +1,232 @@
+"""What the services need from outside, as Protocols and the values that pass: storage, clock, entropy, packing, chain.
+
+Adapters implement them. Storage is small on purpose: whatever another database must do stands here and in the contract
+suite, and nothing needs more than transactions of a few statements.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from engagement.estate.chain import Chain
+from engagement.ids import AgentName, BranchCode, CampaignId, CouponId, LocalDay
+from engagement.journal.event import Lane
+from engagement.journal.tip import Epoch, LaneTip
+from engagement.line.claim import Claim
+from engagement.settlement.funnel import Counts, Totals
+
+AgentState = Literal["claimed", "active", "revoked"]
+
+
+class StorageBusy(Exception):
+    """The disk is full, or the storage is closing: nothing of this was kept; it may be asked again later."""
+
+
+class StorageFailed(Exception):
+    """The disk failed: whether this was kept, only asking again after a restart tells."""
+
+
+class MarkMoved(Exception):
+    """The lane's mark was not the one that this was ruled on; nothing was kept."""
+
+
+class NameTaken(Exception):
+    """Another agent has this name or this number."""
+
+
+class LaneKey(NamedTuple):
+    """One lane of one ledger file of one agent."""
+
+    agent: AgentName
+    lane: Lane
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAgent:
+    """``public_key``: 32 bytes of Ed25519, None until it enrols; instants are Unix ms of HQ's clock."""
+
+    name: AgentName
+    branch: BranchCode
+    number: int
+    state: AgentState
+    public_key: bytes | None = None
+    enrolled_ms: int | None = None
+    last_contact_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClaim:
+    """``public_key``: whose enrolment used the claim; None while it is unused."""
+
+    claim: Claim
+    agent: AgentName
+    expires_ms: int
+    public_key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """``received_ms``: when the mark last rose; ``letters``: entries kept apart."""
+
+    key: LaneKey
+    seq: int
+    received_ms: int
+    letters: int
+
+
+class MoneyLine(NamedTuple):
+    """A money event as reports need it. ``amount_minor``: liability of an issue, discount of all others."""
+
+    seq: int
+    what: str
+    at_ms: int
+    day: LocalDay
+    campaign: CampaignId | None
+    coupon: CouponId | None
+    amount_minor: int
+    basket_minor: int
+    currency: str | None
+    edition: int | None
+    not_after_ms: int | None
+    order_id: str | None
+    redemption: str | None
+    till: str | None
+    by_whom: str | None
+
+
+class DeadLetter(NamedTuple):
+    """An entry that cannot be used; ``code`` says why."""
+
+    seq: int
+    code: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The new entries of one batch, ready to be kept; all of it or nothing.
+
+    ``before`` and ``after``: the lane's mark; ``segment``: the entries packed as a batch; ``counts`` are the branch's.
+    """
+
+    key: LaneKey
+    branch: BranchCode
+    before: LaneTip
+    after: LaneTip
+    segment: bytes
+    money: Sequence[MoneyLine]
+    letters: Sequence[DeadLetter]
+    counts: Counts
+    received_ms: int
+
+
+class User(NamedTuple):
+    """``password_scrypt``: of the password with ``salt``, as adapters/password_scrypt.py makes it."""
+
+    name: str
+    salt: bytes
+    password_scrypt: bytes
+
+
+class Session(NamedTuple):
+    """``token_sha256``: the token itself is only with whoever signed in."""
+
+    token_sha256: bytes
+    user: str
+    expires_ms: int
+
+
+class Storage(Protocol):
+    """HQ's database. What a method wrote is durable when it returns.
+
+    Errors of every method: StorageBusy, StorageFailed.
+    """
+
+    async def keep(self, intake: Intake) -> None:
+        """Take a batch's new entries. Errors: MarkMoved when the lane's mark is not ``intake.before``."""
+
+    async def mark(self, key: LaneKey) -> LaneTip:
+        """LaneTip() where nothing was ever taken."""
+
+    async def segment(self, key: LaneKey, seq: int) -> bytes | None:
+        """The packed batch that holds this seq."""
+
+    async def lanes(self) -> Sequence[LaneState]:
+        """Of all agents, in order of agent, lane and first arrival."""
+
+    async def agents(self) -> Sequence[KnownAgent]:
+        """In order of their names."""
+
+    async def put_claim(self, agent: KnownAgent, claim: KnownClaim) -> None:
+        """Keep a new claim, and the agent where it is not known; unused claims of the same agent are dropped.
+
+        What is known of the agent already (key, state) stays, but branch and number become these.
+        Errors: NameTaken when another agent has the number.
+        """
+
+    async def claim(self, claim_id: str) -> KnownClaim | None: ...
+
+    async def enrol(self, claim_id: str, *, public_key: bytes, at_ms: int) -> bool:
+        """Use a claim up: the agent is active with this key, and any key before it is nobody's.
+
+        False when the claim is unknown or was used.
+        """
+
+    async def revoke(self, agent: AgentName) -> None:
+        """Its key opens nothing any more, until it enrols again."""
+
+    async def totals(self, first: LocalDay, last: LocalDay, *, branch: BranchCode | None) -> Totals:
+        """The counts of these days, both inclusive; of all branches where none is named."""
+
+    async def coupon_lines(self, agent_number: int, serial: int) -> Sequence[MoneyLine]:
+        """All money events of the agent's coupons with this serial, in the order they were decided."""
+
+    async def set_users(self, users: Sequence[User]) -> None:
+        """These, and no others; sessions of users that are gone, or have another password, end."""
+
+    async def user(self, name: str) -> User | None: ...
+
+    async def put_session(self, session: Session, *, now_ms: int) -> None:
+        """Keep a session; those that are over by now go."""
+
+    async def session(self, token_sha256: bytes) -> Session | None: ...
+
+    async def drop_session(self, token_sha256: bytes) -> None: ...
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+
+    def mono_s(self) -> float:
+        """Seconds from any origin, never going back."""
+
+
+class Entropy(Protocol):
+    def token(self, n_bytes: int) -> bytes:
+        """Unpredictable bytes."""
+
+
+class NotPacked(ValueError):
+    """The bytes are not what Packing.pack() makes, or would be too long unpacked."""
+
+
+class Packing(Protocol):
+    """Compression of batches."""
+
+    def pack(self, data: bytes) -> bytes: ...
+
+    def unpack(self, packed: bytes, *, bytes_max: int) -> bytes:
+        """Errors: NotPacked."""
+
+
+class ChainRefused(Exception):
+    """The chain's file cannot be used; one line per mistake."""
+
+
+class ChainSource(Protocol):
+    """Where HQ's branches and campaigns are written down."""
+
+    def read_if_changed(self) -> Chain | None:
+        """None when it is as it was at the last call. Errors: ChainRefused."""

@@ -1,0 +1,1 @@
+"""One file per job; each works over the ports alone."""

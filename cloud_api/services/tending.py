@@ -1,0 +1,78 @@
+"""Looks after HQ's own state: reads the chain anew when it changes, and says how the cloud is."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cloud_api.ports import Clock
+from cloud_api.services.chain_view import ChainView
+
+# A change of the chain's file is seen within this.
+_EVERY_S = 2.0
+_DISK_BYTES_MIN = 500 * 2**20
+_CERTIFICATE_WARNING_MS = 14 * 24 * 3600 * 1000
+
+
+class Status(StrEnum):
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """``since_ms``: Unix ms when it was first seen; ``means`` and ``do`` are for HQ's operator."""
+
+    code: str
+    since_ms: int
+    means: str
+    do: str
+
+
+class Tending:
+    """``free_bytes``: how much the database's disk has left."""
+
+    def __init__(
+        self, *, chain: ChainView, clock: Clock, free_bytes: Callable[[], int], certificate_ends_ms: int
+    ) -> None:
+        self._chain = chain
+        self._clock = clock
+        self._free_bytes = free_bytes
+        self._certificate_ends_ms = certificate_ends_ms
+        self._since_ms: dict[str, int] = {}
+        self.issues: tuple[Issue, ...] = ()
+
+    async def run(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(_EVERY_S)
+
+    def look(self) -> None:
+        """Judge everything once."""
+        self._chain.refresh()
+        now_ms = self._clock.now_ms()
+        found: dict[str, tuple[str, str]] = {}
+        if self._chain.complaint is not None:
+            found["chain_refused"] = (
+                f"The chain's file cannot be used; the one read before counts. {self._chain.complaint}",
+                "Correct the inventory and apply it again.",
+            )
+        if self._free_bytes() < _DISK_BYTES_MIN:
+            found["disk_low"] = (
+                "The database's disk is nearly full; agents will keep their journals themselves.",
+                "Free space, or move the home to a larger disk.",
+            )
+        if self._certificate_ends_ms < now_ms + _CERTIFICATE_WARNING_MS:
+            found["certificate_ends"] = (
+                "The cloud's certificate ends within two weeks; agents will then not connect.",
+                "Renew it and start the cloud again.",
+            )
+        self._since_ms = {code: self._since_ms.get(code, now_ms) for code in found}
+        self.issues = tuple(
+            Issue(code, self._since_ms[code], means, do) for code, (means, do) in found.items()
+        )
+
+    @property
+    def status(self) -> Status:
+        return Status.DEGRADED if self.issues else Status.OK

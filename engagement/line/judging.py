@@ -1,0 +1,49 @@
+"""Whether HQ can use an entry that arrived whole: if not, it is kept apart with a code, and never stops the next.
+
+An agent of a newer version may send what this one does not know; an agent with a fault may send anything at all.
+"""
+
+from enum import StrEnum
+
+from pydantic import ValidationError
+
+from engagement.journal.entry import Entry
+from engagement.journal.event import AnyEvent
+
+# Instants that have a date in every time zone: 1970 to 9000.
+INSTANT_MS_BELOW = 221_845_392_000_000
+# What a database's 64-bit integer holds, with room to add up.
+NUMBER_BELOW = 2**48
+
+
+class Fault(StrEnum):
+    """Why an entry is kept apart."""
+
+    UNKNOWN = "event_unknown"
+    UNREADABLE = "event_unreadable"
+    WRONG_LANE = "event_in_wrong_lane"
+    IMPOSSIBLE = "event_impossible"
+
+
+def judge(entry: Entry) -> AnyEvent | Fault:
+    """The event, or why it cannot be counted."""
+    try:
+        event = entry.event
+    except ValidationError as invalid:
+        is_unknown = invalid.errors(include_url=False)[0]["type"] == "union_tag_invalid"
+        return Fault.UNKNOWN if is_unknown else Fault.UNREADABLE
+    if event.lane is not entry.lane:
+        return Fault.WRONG_LANE
+    return event if _is_possible(event) else Fault.IMPOSSIBLE
+
+
+def _is_possible(event: AnyEvent) -> bool:
+    """Instants that a calendar has, numbers that a database holds, texts without the octet that databases refuse."""
+    if not 0 <= event.moment.wall_ms < INSTANT_MS_BELOW:
+        return False
+    for value in event.__dict__.values():
+        if isinstance(value, int) and not -NUMBER_BELOW < value < NUMBER_BELOW:
+            return False
+        if isinstance(value, str) and "\x00" in value:
+            return False
+    return True

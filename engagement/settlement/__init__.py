@@ -1,0 +1,1 @@
+"""What the stores did, added up: the funnel of each campaign and day."""
