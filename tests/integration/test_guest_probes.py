@@ -75,8 +75,9 @@ async def test_a_probe_that_names_our_own_address_ends_at_the_welcome_page(path:
 
 async def test_our_own_address_without_https_keeps_its_path() -> None:
     async with guest_server() as server, phone(server.probe_url) as probe:
-        async with probe.get("/wallet?lang=en", allow_redirects=False) as answer:
-            assert answer.headers["Location"] == f"{server.page_url}/wallet?lang=en"
+        for path in ("/wallet?lang=en", "/api/wallet", "/capport", "/draws/shake/2026-11-20"):
+            async with probe.get(path, allow_redirects=False) as answer:
+                assert answer.headers["Location"] == f"{server.page_url}{path}"
         async with probe.get(f"/{'x' * 2000}", allow_redirects=False) as answer:
             assert answer.headers["Location"] == f"{server.page_url}/"
 

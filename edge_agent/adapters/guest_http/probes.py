@@ -11,8 +11,8 @@ from aiohttp import web
 
 from edge_agent.adapters.guest_http.site import SITE, Handler
 
-# Pages of ours that somebody may type or keep without https; every other path is a probe's or a mistake.
-_OUR_PAGES = ("/wallet", "/coupons/", "/plays/", "/terms")
+# What is ours and may be typed, kept or scripted without https; every other path is a probe's or a mistake.
+_OUR_PAGES = ("/wallet", "/coupons/", "/plays/", "/terms", "/capport", "/api/", "/draws/")
 # A longer target is no page of ours; it is led to the front door instead of being repeated in a header.
 _TARGET_CHARS_MAX = 256
 # Where systems look for the internet, whatever the host; asked over https of our own name they get the page as well.
