@@ -320,7 +320,9 @@ async def test_unknown_coupon_is_a_problem_with_the_reason_as_its_code(api: Api)
 async def test_kill_switch_names_who_and_refuses_issued_coupons(api: Api) -> None:
     coupon = await api.counter.coupon()
     route = "/v1/campaigns/{id}/stop"
-    status, stop = await api.ask("POST", "/v1/campaigns/welcome/stop", {"cashier": "Li"}, route=route)
+    status, stop = await api.ask(
+        "POST", "/v1/campaigns/welcome/stop", {"request_id": "stop-1", "cashier": "Li"}, route=route
+    )
     assert (status, stop["state"], stop["by"], stop["honour_issued"]) == (
         200,
         "stopped",

@@ -69,7 +69,10 @@ class OrderRequest(Asking):
 
 
 class StopRequest(BaseModel):
+    """``request_id`` is taken, for tills send one with everything; stopping twice is stopping once without it."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+    request_id: Annotated[RequestId, FOREIGN_ID] | None = None
     cashier: Annotated[CashierName, LABEL] | None = None
     honour_issued: Annotated[
         bool, Field(strict=True, description="Whether coupons already given out are still redeemed.")
