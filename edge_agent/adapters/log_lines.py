@@ -4,6 +4,9 @@ import logging
 import sys
 from typing import Final
 
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
+
 # What every record has; anything else was given as a field.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -25,3 +28,17 @@ def log_to_stderr(level: str) -> None:
     handler.setFormatter(FieldFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("edge_agent").setLevel(level)
+    overlook_peers_mistakes()
+
+
+def overlook_peers_mistakes() -> None:
+    """Leave out the server library's traceback for each request that breaks HTTP.
+
+    Anybody on the guest network can send thousands a second, and the traceback quotes them: an address may hold a code.
+    """
+    logging.getLogger("aiohttp.server").addFilter(_is_not_the_peers)
+
+
+def _is_not_the_peers(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, (HttpProcessingError, RequestPayloadError))
