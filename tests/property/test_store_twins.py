@@ -65,12 +65,21 @@ async def history(place: StorePlace[RunStore], sessions: Sessions) -> list[objec
         async with running(place) as store:
             for wave in waves:
                 seen += [_plain(each) for each in await _at_once(store, wave)]
+                await _confirm_some(store)
             shown = await store.fetch(KEYS)
             seen += [shown.get(key) for key in KEYS]
             seen += [await store.scan(of, after_id="", limit=3) for of in (Counter, Note)]
-            seen += [await store.entries(lane, after_seq=2, limit=99) for lane in Lane]
-            seen += [store.backlog()]
+            seen += [await store.entries(lane, after_seq=0, limit=99) for lane in Lane]
+            seen += [store.backlog(), dict(store.confirmed)]
     return seen
+
+
+async def _confirm_some(store: RunStore) -> None:
+    """HQ has half of every lane, and a third of it is not needed here any more."""
+    backlog = store.backlog()
+    ends = {lane: confirmed + backlog[lane] for lane, confirmed in store.confirmed.items()}
+    await asyncio.gather(*(store.confirm(lane, up_to_seq=end // 2) for lane, end in ends.items()))
+    await asyncio.gather(*(store.prune(lane, up_to_seq=end // 3) for lane, end in ends.items()))
 
 
 async def _at_once(store: RunStore, wave: list[tuple[list[Key[Any]], Any]]) -> list[object]:
