@@ -76,12 +76,14 @@ def _serve(settings: "Settings") -> int:
     import uvloop
 
     from edge_agent.adapters.bundle_file import BundleRefused
+    from edge_agent.adapters.open_files import allow_all_open_files
     from edge_agent.adapters.radio_choice import RadioRefused
     from edge_agent.adapters.sqlite_file import LedgerRefused
     from edge_agent.adapters.tls import CertificateRefused
     from edge_agent.app import run_agent
     from edge_agent.ports import StoreFailed
 
+    allow_all_open_files()
     try:
         uvloop.run(run_agent(settings))
     except (

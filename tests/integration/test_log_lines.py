@@ -5,7 +5,7 @@ import logging
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from edge_agent.adapters.log_lines import overlook_peers_mistakes
 from tests.eventually import eventually
@@ -18,7 +18,7 @@ WRONG = [
 ]
 
 
-async def answer(server: TestServer, request: bytes) -> bytes:
+async def answer(server: BaseTestServer, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     async with asyncio.timeout(5):
         writer.write(request)
