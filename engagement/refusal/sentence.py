@@ -27,7 +27,7 @@ EN: Mapping[Reason, Sentences] = {
     Reason.DAMAGED: Sentences(
         "The code did not come through whole.",
         "Your code could not be read.",
-        "Scan again with the screen bright, or type the 20-digit short code.",
+        "Scan again with the screen bright, or type the short code and compare all 20 digits.",
     ),
     Reason.FORGED: Sentences(
         "This code was not issued by us: its seal does not match.",
@@ -45,8 +45,8 @@ EN: Mapping[Reason, Sentences] = {
         "Come back from {valid_from} on.",
     ),
     Reason.ALREADY_REDEEMED: Sentences(
-        "This coupon was already used at {redeemed_at} (till {till}, order {order}).",
-        "Your coupon was already used at {redeemed_at}.",
+        "This coupon was already used on {redeemed_at} (till {till}, order {order}).",
+        "Your coupon was already used on {redeemed_at}.",
         "If that was a mistake, undo that redemption within 10 minutes of it.",
     ),
     Reason.RESERVED_ELSEWHERE: Sentences(
@@ -174,7 +174,7 @@ ZH_HANS: Mapping[Reason, Sentences] = {
         "这不是本店的优惠券码。", "这个码不是我们的优惠券。", "请扫描顾客在店内 Wi-Fi 卡包里显示的码。"
     ),
     Reason.DAMAGED: Sentences(
-        "优惠券码没有读完整。", "您的码没能读出来。", "请调亮屏幕再扫一次，或输入 20 位短码。"
+        "优惠券码没有读完整。", "您的码没能读出来。", "请调亮屏幕再扫一次，或输入短码并核对全部 20 位。"
     ),
     Reason.FORGED: Sentences("此码不是我们发出的：签名不符。", "这张优惠券不是真的。", ""),
     Reason.EXPIRED: Sentences("此券已于 {expired_at} 过期。", "您的优惠券已于 {expired_at} 过期。", ""),
