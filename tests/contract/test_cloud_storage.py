@@ -30,21 +30,8 @@ from engagement.journal.tip import LaneTip
 from engagement.line.claim import Claim, make_claim
 from engagement.settlement.funnel import Measure, SumKey
 from tests.fakes import shop
-from tests.fakes.hq import (
-    AGENT,
-    BRANCHES,
-    CHAIN,
-    HARBOUR,
-    OTHER,
-    PARK,
-    Journal,
-    came,
-    consented,
-    enrol,
-    issued,
-    money,
-    redeemed,
-)
+from tests.fakes.happenings import came, consented, issued, money, redeemed
+from tests.fakes.hq import AGENT, BRANCHES, CHAIN, HARBOUR, OTHER, PARK, Journal, enrol
 from tests.fakes.memory_storage import MemoryStorage
 
 Open = Callable[[], AbstractAsyncContextManager[Storage]]

@@ -1,6 +1,6 @@
 """HQ for tests: a chain of two branches, agents that sign and send, and the services over any storage."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,33 +10,12 @@ from cloud_api.ports import ChainRefused, KnownAgent, KnownClaim, Storage
 from cloud_api.services.chain_view import ChainView
 from cloud_api.services.ingesting import Ingesting
 from cloud_api.services.registry import Registry
-from engagement.clock.moment import Moment
 from engagement.estate.branch import Branch
 from engagement.estate.chain import Chain
-from engagement.ids import (
-    AgentName,
-    BeaconName,
-    BranchCode,
-    CampaignId,
-    CashierName,
-    CouponId,
-    OrderId,
-    RedemptionId,
-    TillName,
-    VisitorId,
-)
+from engagement.ids import AgentName, BranchCode
 from engagement.journal.batch import Batch, encode_batch
 from engagement.journal.entry import CHAIN_START, Entry, chain
-from engagement.journal.event import (
-    ConsentGiven,
-    CouponIssued,
-    CouponRedeemed,
-    Event,
-    Lane,
-    Played,
-    PresenceChanged,
-    RedemptionUndone,
-)
+from engagement.journal.event import Event, Lane
 from engagement.journal.tip import EMPTY, Epoch, Tip, extend
 from engagement.line.claim import ENTROPY_BYTES, make_claim
 from tests.fakes import shop
@@ -183,85 +162,3 @@ async def open_hq(storage: Storage, *agents: AgentName) -> Hq:
     hq = Hq(storage)
     await hq.registry.load()
     return hq
-
-
-def issued(
-    serial: int = 1, *, of: str = "welcome", now: Moment | None = None, secret: str = "s"
-) -> CouponIssued:
-    now = now or shop.moment()
-    return CouponIssued(
-        moment=now,
-        coupon=CouponId(f"{serial:06d}-{secret}"),
-        campaign=CampaignId(of),
-        edition=1,
-        subject=shop.ANNA,
-        liability_minor=2000,
-        currency="CNY",
-        not_after_ms=now.wall_ms + 7 * shop.DAY_MS,
-    )
-
-
-def redeemed(
-    serial: int = 1, *, of: str = "welcome", now: Moment | None = None, secret: str = "s"
-) -> CouponRedeemed:
-    return CouponRedeemed(
-        moment=now or shop.moment(),
-        coupon=CouponId(f"{serial:06d}-{secret}"),
-        campaign=CampaignId(of),
-        redemption=RedemptionId(f"r{serial}"),
-        order=OrderId(f"o{serial}"),
-        till=TillName("till-1"),
-        cashier=CashierName("Li"),
-        basket_minor=12_345,
-        discount_minor=2000,
-        currency="CNY",
-    )
-
-
-def undone(
-    serial: int = 1, *, of: str = "welcome", now: Moment | None = None, secret: str = "s"
-) -> RedemptionUndone:
-    return RedemptionUndone(
-        moment=now or shop.moment(),
-        coupon=CouponId(f"{serial:06d}-{secret}"),
-        campaign=CampaignId(of),
-        redemption=RedemptionId(f"r{serial}"),
-        till=TillName("till-1"),
-        cashier=CashierName("Li"),
-        discount_minor=2000,
-        currency="CNY",
-    )
-
-
-def consented(now: Moment | None = None) -> ConsentGiven:
-    return ConsentGiven(
-        moment=now or shop.moment(),
-        visitor=VisitorId("anna"),
-        analytics=False,
-        marketing=False,
-        language="en",
-        text_sha256="00",
-    )
-
-
-def shaken(play: int = 1, *, won: bool = False, now: Moment | None = None) -> Played:
-    return Played(
-        moment=now or shop.moment(), campaign=CampaignId("shake"), subject=shop.ANNA, play=play, won=won
-    )
-
-
-def came(tag: str = "lin", *, stays: bool = False, now: Moment | None = None) -> PresenceChanged:
-    return PresenceChanged(
-        moment=now or shop.moment(),
-        beacon=BeaconName(tag),
-        change="dwell" if stays else "enter",
-        zone=None,
-        dwell_s=60.0 if stays else 0.0,
-    )
-
-
-def money(count: int, *, first: int = 1) -> Iterable[Event]:
-    """Issues and redemptions in turn."""
-    for number in range(first, first + count):
-        serial = (number + 1) // 2
-        yield issued(serial) if number % 2 else redeemed(serial)

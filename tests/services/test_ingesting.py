@@ -17,21 +17,8 @@ from engagement.journal.batch import encode_batch
 from engagement.journal.event import Lane
 from engagement.line.answers import BatchAnswer, RefusedEntry
 from engagement.settlement.funnel import FunnelLine, funnel
-from tests.fakes.hq import (
-    AGENT,
-    CHAIN,
-    OTHER,
-    Hq,
-    Journal,
-    came,
-    consented,
-    issued,
-    money,
-    open_hq,
-    redeemed,
-    shaken,
-    undone,
-)
+from tests.fakes.happenings import came, consented, issued, money, redeemed, shaken, undone
+from tests.fakes.hq import AGENT, CHAIN, OTHER, Hq, Journal, open_hq
 from tests.fakes.memory_storage import MemoryStorage
 
 TODAY = LocalDay("2026-11-21")

@@ -1,0 +1,231 @@
+"""The real cloud program on loopback with TLS, and an agent and an operator that talk to it."""
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import scrypt
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp.test_utils import unused_port
+from yarl import URL
+
+from engagement.estate.chain import Chain
+from engagement.ids import AgentName, BranchCode
+from engagement.line.addresses import BATCH_ENCODING, BATCH_TYPE, ENROLMENTS_PATH, batches_path
+from engagement.line.claim import parse_claim, request_mac
+from engagement.line.signature import sign_request
+from provisioning.adapters.certificates import ensure_certificates
+from tests.fakes.hq import CHAIN, private_key, public_key
+from tests.fakes.json_schema import faults
+from tests.house.tree import ROOT
+
+USER, PASSWORD = "hq", "a password of the test"
+_STARTS_WITHIN_S = 20.0
+_SALT = bytes(range(16))
+
+
+@dataclass
+class CloudHome:
+    """``settings`` as they are written into the file at each start."""
+
+    folder: Path
+    port: int = field(default_factory=unused_port)
+    settings: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ensure_certificates(self.folder, portal_name="hq.test", now=datetime.now(UTC))
+        self.write_chain(CHAIN)
+        hashed = scrypt(PASSWORD.encode(), salt=_SALT, n=2**14, r=8, p=1, dklen=32)
+        user = {"name": USER, "salt": _SALT.hex(), "password_scrypt": hashed.hex()}
+        (self.folder / "users.json").write_text(json.dumps({"version": 1, "users": [user]}))
+        self.settings = {
+            "home": str(self.folder / "hq"),
+            "estate": str(self.folder / "estate.json"),
+            "users": str(self.folder / "users.json"),
+            "port": self.port,
+            "tls_certificate": str(self.folder / "server.pem"),
+            "tls_key": str(self.folder / "server-key.pem"),
+        } | self.settings
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def command(self) -> list[str]:
+        """Starts the cloud with the settings as they are now."""
+        config = self.folder / "cloud.toml"
+        config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items()))
+        return [sys.executable, "-m", "cloud_api", "run", "--config", str(config)]
+
+    def write_chain(self, chain: Chain) -> None:
+        """By rename, as provisioning does."""
+        new = self.folder / "estate.json.new"
+        new.write_text(chain.model_dump_json())
+        new.replace(self.folder / "estate.json")
+
+
+class CloudProcess:
+    """``run()`` starts it, again after it has ended; what it says goes into ``output``."""
+
+    def __init__(self, home: CloudHome) -> None:
+        self.home = home
+        self.output = home.folder / "output.txt"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    async def run(self) -> None:
+        """Return once it answers."""
+        self.process = self._start()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _STARTS_WITHIN_S
+        async with desk(self.home) as visitor:
+            while True:
+                try:
+                    async with visitor.session.get(self.home.url + "/health") as response:
+                        assert response.status == 200
+                        return
+                except ClientConnectionError:
+                    assert self.process.poll() is None, self.output.read_text()
+                    assert loop.time() < deadline, self.output.read_text()
+                    await asyncio.sleep(0.02)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("BECKON_CLOUD_")
+        }
+        with self.output.open("ab") as output:
+            return subprocess.Popen(
+                self.home.command, cwd=ROOT, env=environment, stdout=output, stderr=output
+            )
+
+    def kill(self) -> None:
+        """At once, as a cut of power would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """As systemd does; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        self.process = None
+        return code
+
+
+@asynccontextmanager
+async def cloud(home: CloudHome) -> AsyncIterator[CloudProcess]:
+    process = CloudProcess(home)
+    try:
+        await process.run()
+        yield process
+    finally:
+        if process.process is not None:
+            process.kill()
+
+
+@dataclass
+class Desk:
+    """Somebody at HQ, and every agent; answers are checked against /openapi.json once it is known."""
+
+    home: CloudHome
+    session: ClientSession
+    token: str | None = None
+    document: Mapping[str, Any] | None = None
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        route: str = "",
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """Status and JSON; ``route``: the path's pattern where it has one."""
+        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        target = URL(self.home.url + path, encoded=True)
+        async with self.session.request(
+            method, target, data=data, headers=sent | dict(headers or {})
+        ) as response:
+            text = await response.read()
+            answer = json.loads(text) if text else None
+            self._check(
+                method, route or path.partition("?")[0], response.status, response.content_type, answer
+            )
+            return response.status, answer
+
+    def _check(self, method: str, route: str, status: int, content_type: str, answer: object) -> None:
+        if self.document is None:
+            return
+        described = self.document["paths"][route][method.lower()]["responses"][str(status)]
+        if answer is None:
+            assert "content" not in described
+        else:
+            assert faults(answer, described["content"][content_type]["schema"], self.document) == []
+
+    async def sign_in(self) -> None:
+        _, self.document = await self.ask("GET", "/openapi.json")
+        status, answer = await self.ask("POST", "/v1/sessions", {"user": USER, "password": PASSWORD})
+        assert status == 200, answer
+        self.token = answer["token"]
+
+    async def enrol(self, branch: BranchCode, agent: AgentName) -> None:
+        """As an operator and a new machine do it together."""
+        status, made = await self.ask("POST", "/v1/claims", {"branch": branch, "agent": agent})
+        assert status == 200, made
+        status, answer = await self.ask("POST", ENROLMENTS_PATH, enrolment(made["claim_code"], agent))
+        assert (status, answer["agent"]) == (200, agent)
+
+    async def send(self, agent: AgentName, packed: bytes, **headers: str) -> tuple[int, Any]:
+        """A signed batch."""
+        path = batches_path(agent)
+        signed = sign_request(
+            "POST",
+            self.home.url + path,
+            packed,
+            keyid=agent,
+            created_s=0,
+            nonce="n",
+            sign=private_key(agent).sign,
+        )
+        kind = {"Content-Type": BATCH_TYPE, "Content-Encoding": BATCH_ENCODING}
+        route = "/v1/agents/{agent}/batches"
+        return await self.ask("POST", path, raw=packed, route=route, headers=signed | kind | headers)
+
+
+def enrolment(claim_code: str, agent: AgentName, nonce: bytes = bytes(16)) -> dict[str, str]:
+    claim = parse_claim(claim_code)
+    return {
+        "claim_id": claim.id,
+        "agent_public_key_hex": public_key(agent).hex(),
+        "nonce_hex": nonce.hex(),
+        "mac_hex": request_mac(claim, public_key=public_key(agent), nonce=nonce).hex(),
+    }
+
+
+@asynccontextmanager
+async def desk(home: CloudHome) -> AsyncIterator[Desk]:
+    """Trusts the home's authority alone."""
+    tls = ssl.create_default_context(cafile=home.folder / "ca.pem")
+    async with ClientSession(
+        connector=TCPConnector(ssl=tls),
+        cookie_jar=DummyCookieJar(),
+        timeout=ClientTimeout(total=30),
+        auto_decompress=False,
+    ) as session:
+        yield Desk(home, session)
