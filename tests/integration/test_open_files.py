@@ -7,10 +7,9 @@ from contextlib import ExitStack
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
-import pytest
-
 from tests.eventually import eventually
 from tests.fakes.agent_process import AgentHome, agent_command, agent_on, lay_agent_home
+from tests.needs import needs
 
 FILES_OF_SHELL = 64
 PHONES = 200
@@ -18,8 +17,7 @@ PHONES = 200
 
 async def test_idle_phones_do_not_keep_the_till_out(tmp_path: Path) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard < 4 * PHONES:
-        pytest.skip(f"this machine allows {hard} open files; {4 * PHONES} are needed")
+    needs(f"leave to open {2 * PHONES} files", hard >= 2 * PHONES)
     home = lay_agent_home(tmp_path)
     shell = ["sh", "-c", f'ulimit -S -n {FILES_OF_SHELL}; exec "$0" "$@"']
     with agent_on(home, [*shell, *agent_command(home)]), ExitStack() as phones:
