@@ -45,53 +45,33 @@ def book(entries: Iterable[Entry], zone: ZoneInfo) -> Booked:
 
 
 def _line(seq: int, event: AnyEvent, day: LocalDay) -> MoneyLine:
-    line = MoneyLine(seq, event.what, event.moment.wall_ms, day, *_NOTHING)
+    at_ms = event.moment.wall_ms
     match event:
         case CouponIssued():
-            return line._replace(
-                campaign=event.campaign,
-                coupon=event.coupon,
-                amount_minor=event.liability_minor,
-                currency=event.currency,
-                edition=event.edition,
-                not_after_ms=event.not_after_ms,
-            )
+            return MoneyLine(
+                seq, event.what, at_ms, day, event.campaign, event.coupon, event.liability_minor, 0, event.currency,
+                event.edition, event.not_after_ms, None, None, None, None,
+            )  # fmt: skip
         case CouponRedeemed():
-            return line._replace(
-                campaign=event.campaign,
-                coupon=event.coupon,
-                amount_minor=event.discount_minor,
-                basket_minor=event.basket_minor,
-                currency=event.currency,
-                order_id=event.order,
-                redemption=event.redemption,
-                till=event.till,
-                by_whom=event.cashier,
-            )
+            return MoneyLine(
+                seq, event.what, at_ms, day, event.campaign, event.coupon, event.discount_minor, event.basket_minor,
+                event.currency, None, None, event.order, event.redemption, event.till, event.cashier,
+            )  # fmt: skip
         case RedemptionUndone():
-            return line._replace(
-                campaign=event.campaign,
-                coupon=event.coupon,
-                amount_minor=event.discount_minor,
-                currency=event.currency,
-                redemption=event.redemption,
-                till=event.till,
-                by_whom=event.cashier,
-            )
+            return MoneyLine(
+                seq, event.what, at_ms, day, event.campaign, event.coupon, event.discount_minor, 0, event.currency,
+                None, None, None, event.redemption, event.till, event.cashier,
+            )  # fmt: skip
         case OrderRecorded():
-            return line._replace(
-                amount_minor=event.discount_minor,
-                basket_minor=event.basket_minor,
-                currency=event.currency,
-                order_id=event.order,
-                till=event.till,
-                by_whom=event.cashier,
-            )
+            return MoneyLine(
+                seq, event.what, at_ms, day, None, None, event.discount_minor, event.basket_minor, event.currency,
+                None, None, event.order, None, event.till, event.cashier,
+            )  # fmt: skip
         case CampaignStopped():
-            return line._replace(campaign=event.campaign, by_whom=event.by)
+            return MoneyLine(
+                seq, event.what, at_ms, day, event.campaign, None, 0, 0, None, None, None, None, None, None, event.by
+            )  # fmt: skip
         case _:
-            return line
-
-
-# campaign, coupon, amounts, and everything that only some money events have.
-_NOTHING = (None, None, 0, 0, None, None, None, None, None, None, None)
+            return MoneyLine(
+                seq, event.what, at_ms, day, None, None, 0, 0, None, None, None, None, None, None, None
+            )

@@ -104,7 +104,7 @@ class FunnelLine:
 
 def count(events: Iterable[AnyEvent], days: "Days") -> Counts:
     """Add up events of one branch, in any order; ``days``: of the branch's time zone."""
-    sums: Counter[CountKey] = Counter()
+    sums: dict[tuple[LocalDay, CampaignId | None, Measure], int] = {}
     tags: set[TagSeen] = set()
     for event in events:
         day = days.of(event.moment.wall_ms)
@@ -113,8 +113,10 @@ def count(events: Iterable[AnyEvent], days: "Days") -> Counts:
                 tags.add(TagSeen(day, event.change, event.beacon))
             continue
         for campaign, measure, number in _addends(event):
-            sums[CountKey(day, campaign, measure)] += number
-    return Counts(_without_zeros(sums), frozenset(tags))
+            key = (day, campaign, measure)
+            sums[key] = sums.get(key, 0) + number
+    named = {CountKey(*key): number for key, number in sums.items()}
+    return Counts(_without_zeros(named), frozenset(tags))
 
 
 def merge(one: Counts, other: Counts) -> Counts:
