@@ -135,8 +135,12 @@ def judge_issue(campaign: Campaign, desk: Desk, now: Moment) -> Refusal | None:
         return Refusal(Reason.SOLD_OUT)
     if desk.serials.left <= 0:
         return Refusal(Reason.SOLD_OUT)
-    if desk.subject.issued >= limits.issue or desk.subject.issued_today >= limits.issue_per_day:
+    if desk.subject.issued >= limits.issue:
         return Refusal(Reason.LIMIT_REACHED)
+    if desk.subject.issued_today >= limits.issue_per_day:
+        # Who won today may win again tomorrow, and is told so.
+        is_game = campaign.trigger.on == "shake"
+        return Refusal(Reason.PLAYED_ENOUGH if is_game else Reason.LIMIT_REACHED)
     return None
 
 

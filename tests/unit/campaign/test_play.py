@@ -115,6 +115,7 @@ def test_a_person_plays_as_often_as_the_rules_allow_a_day() -> None:
     [
         ({"budget": {"units": 1, "spend_minor": 2000}}, Reason.SOLD_OUT),
         ({"limits": {"issue": 1, "issue_per_day": 1, "plays_per_day": 100}}, Reason.LIMIT_REACHED),
+        ({"limits": {"issue": 9, "issue_per_day": 1, "plays_per_day": 100}}, Reason.PLAYED_ENOUGH),
     ],
 )
 def test_who_cannot_win_any_more_is_told_before_playing(changes: dict[str, object], why: Reason) -> None:
