@@ -31,7 +31,7 @@ def up() -> None:
     """Run one whole store on this machine until Ctrl-C.
 
     BECKON_HOME (default .beckon) holds all state. BECKON_PORT (default 8600) is the base of the ports:
-    guest http is 10 above it, guest https 11, staff https 12.
+    HQ is on it, guest http 10 above it, guest https 11, staff https 12.
     """
     # SIGINT also where it came ignored, as in the background of a script; SIGHUP not, because nohup means it.
     stop_on = [signal.SIGINT, signal.SIGTERM]

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from provisioning.faults import ConfigurationWrong
 
+CLOUD_OFFSET = 0
 GUEST_HTTP_OFFSET = 10
 GUEST_HTTPS_OFFSET = 11
 STAFF_HTTPS_OFFSET = 12
@@ -36,7 +37,7 @@ class UpSettings(BaseSettings):
         Field(
             ge=1,
             le=BASE_PORT_MAX,
-            description="The base of the ports: guest http is 10 above it, guest https 11, staff https 12.",
+            description="The base of the ports: HQ is on it, guest http 10 above it, guest https 11, staff https 12.",
         ),
     ] = 8600
 

@@ -1,17 +1,20 @@
-"""What keeping a program alive needs from outside: a way to start it, its health, and somebody to tell."""
+"""What the services need from outside: programs that can be started and asked how they are, somebody to tell, and HQ."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
+from engagement.ids import AgentName, BranchCode
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a program says about itself. ``status``: ok, degraded or failing; ``radio`` as shown to people;
-    ``complaints``: one sentence per issue, with what to do."""
+    """What a program says about itself. ``status``: ok, degraded or failing; ``radio`` as shown to people, empty where
+    a program has none; ``complaints``: one sentence per issue, with what to do; ``codes`` of the same issues."""
 
     status: str
     radio: str
     complaints: tuple[str, ...]
+    codes: frozenset[str] = frozenset()
 
     @property
     def serves(self) -> bool:
@@ -57,3 +60,21 @@ class Watcher(Protocol):
         """It has not been healthy for so long that its process id must not be relied on."""
 
     def say(self, sentence: str) -> None: ...
+
+
+class HqSilent(Exception):
+    """HQ does not answer, or not as HQ does."""
+
+
+class HqRefused(Exception):
+    """HQ answers that it will not; the text says why, for people."""
+
+
+class Hq(Protocol):
+    """HQ as its operator reaches it. Errors of every method: HqSilent, HqRefused."""
+
+    async def agent_state(self, agent: AgentName) -> str | None:
+        """unclaimed, claimed, active or revoked; None when HQ never heard of it."""
+
+    async def claim_code(self, branch: BranchCode, agent: AgentName) -> str:
+        """A new one; any unused one before it is void."""

@@ -15,6 +15,7 @@ _ANSWER_BYTES_MAX = 1_000_000
 
 
 class _Issue(BaseModel):
+    code: str = ""
     means: str = ""
     do: str = ""
 
@@ -43,4 +44,5 @@ def ask_health(url: str, ca_file: Path) -> Health | None:
     finally:
         connection.close()
     complaints = tuple(f"{issue.means} {issue.do}".strip() for issue in answer.issues)
-    return Health(answer.status, answer.radio, complaints)
+    codes = frozenset(issue.code for issue in answer.issues)
+    return Health(answer.status, answer.radio, complaints, codes)

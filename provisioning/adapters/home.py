@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from engagement.estate.branch import Branch
 from engagement.estate.bundle import Bundle
+from engagement.estate.chain import Chain
 from engagement.values import Value
 from provisioning.adapters.certificates import ensure_certificates
 from provisioning.adapters.home_files import make_private_folder, read_private, write_private
@@ -60,6 +61,31 @@ class Home:
         return self.folder / "bundle.json"
 
     @property
+    def claim_file(self) -> Path:
+        """Where the agent looks for a claim code; it deletes the file once the code is used."""
+        return self.folder / "claim-code"
+
+    @property
+    def cloud_folder(self) -> Path:
+        return self.folder / "cloud"
+
+    @property
+    def cloud_settings_file(self) -> Path:
+        return self.folder / "cloud.toml"
+
+    @property
+    def estate_file(self) -> Path:
+        return self.folder / "estate.json"
+
+    @property
+    def users_file(self) -> Path:
+        return self.folder / "hq-users.json"
+
+    @property
+    def cloud_log_file(self) -> Path:
+        return self.folder / "beckon-cloud.log"
+
+    @property
     def recording_file(self) -> Path:
         return self.folder / "store-half-hour.jsonl"
 
@@ -76,7 +102,7 @@ class Home:
         return self.folder / "up.lock"
 
     def make_folders(self) -> None:
-        for folder in (self.folder, self.tls_folder, self.agent_folder):
+        for folder in (self.folder, self.tls_folder, self.agent_folder, self.cloud_folder):
             make_private_folder(folder)
 
     def seed_files(self) -> None:
@@ -118,11 +144,20 @@ class Home:
         beside.chmod(0o600)
         beside.replace(self.recording_file)
 
-    def write_agent_settings(self, settings: dict[str, str | int]) -> None:
+    def write_estate(self, chain: Chain) -> None:
+        write_private(self.estate_file, chain.model_dump_json(indent=2).encode())
+
+    def write_users(self, users: dict[str, Any]) -> None:
+        write_private(self.users_file, json.dumps(users, indent=2).encode())
+
+    def write_claim(self, code: str) -> None:
+        write_private(self.claim_file, f"{code}\n".encode())
+
+    def write_settings(self, file: Path, settings: dict[str, str | int]) -> None:
         """TOML's basic strings are written as JSON's, without escaping what is not ASCII."""
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
         text = "# Written by `beckon up` at every start.\n" + "\n".join(lines) + "\n"
-        write_private(self.agent_settings_file, text.encode())
+        write_private(file, text.encode())
 
     def write_run_facts(self, facts: dict[str, Any]) -> None:
         write_private(self.run_file, json.dumps(facts, indent=2, ensure_ascii=False).encode() + b"\n")

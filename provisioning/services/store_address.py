@@ -1,12 +1,13 @@
 """Where one store on this machine answers, and what ``run.json`` says of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engagement.estate.branch import Branch
-from provisioning.config import GUEST_HTTP_OFFSET, GUEST_HTTPS_OFFSET, STAFF_HTTPS_OFFSET
-from provisioning.services.seeding import CASHIER, HomeSecrets
+from provisioning.config import CLOUD_OFFSET, GUEST_HTTP_OFFSET, GUEST_HTTPS_OFFSET, STAFF_HTTPS_OFFSET
+from provisioning.services.seeding import CASHIER, HQ_USER, HomeSecrets
 
 # On loopback every 127.x.y.z can call, and each stands for another shopper; the page's own address stays one.
 ADDRESS = "127.0.0.1"
@@ -22,6 +23,10 @@ class StoreAddress:
     base_port: int
 
     @property
+    def cloud_port(self) -> int:
+        return self.base_port + CLOUD_OFFSET
+
+    @property
     def guest_http_port(self) -> int:
         return self.base_port + GUEST_HTTP_OFFSET
 
@@ -35,7 +40,7 @@ class StoreAddress:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        return (self.guest_http_port, self.guest_https_port, self.staff_https_port)
+        return (self.cloud_port, self.guest_http_port, self.guest_https_port, self.staff_https_port)
 
     @property
     def shopper_url(self) -> str:
@@ -56,6 +61,14 @@ class StoreAddress:
     @property
     def health_url(self) -> str:
         return f"{self.staff_api_url}/health"
+
+    @property
+    def cloud_api_url(self) -> str:
+        return f"https://{ADDRESS}:{self.cloud_port}"
+
+    @property
+    def cloud_health_url(self) -> str:
+        return f"{self.cloud_api_url}/health"
 
 
 def run_facts(
@@ -79,21 +92,29 @@ def run_facts(
         "till_url": address.till_url,
         "staff_api_url": address.staff_api_url,
         "health_url": address.health_url,
+        "cloud_api_url": address.cloud_api_url,
+        "cloud_health_url": address.cloud_health_url,
         "ca_file": str(ca_file),
         "till_token": known.till_tokens[branch.tills[0].name],
         "cashier": CASHIER,
         "cashier_pin": known.cashier_pin,
         "member_code": codes[0] if codes else None,
+        "hq_user": HQ_USER,
+        "hq_password": known.hq_password,
         "pids": pids,
     }
 
 
-def summary(branch: Branch, facts: dict[str, Any], *, home: Path, log: Path, is_private: bool) -> str:
+def summary(
+    branch: Branch, facts: dict[str, Any], *, home: Path, logs: Sequence[Path], is_private: bool
+) -> str:
     """What the terminal shows once the store is open.
 
-    ``is_private``: a person's own screen, which may show the till's token; a pipe or a log may not.
+    ``is_private``: a person's own screen, which may show the till's token and HQ's password; a pipe or a log may not.
     """
-    token = facts["till_token"] if is_private else f"till_token in {home / 'run.json'}"
+    token, password = (
+        facts[key] if is_private else f"{key} in {home / 'run.json'}" for key in ("till_token", "hq_password")
+    )
     return f"""
 {branch.name} is open.
 
@@ -104,6 +125,9 @@ def summary(branch: Branch, facts: dict[str, Any], *, home: Path, log: Path, is_
                 then sign in as {facts["cashier"]} with PIN {facts["cashier_pin"]}
   Staff API     {facts["staff_api_url"]}
   Health        {facts["health_url"]}
+  HQ            {facts["cloud_api_url"]} (answers in JSON; its console page is not built yet)
+                sign in as {facts["hq_user"]} with {password}
+  HQ's health   {facts["cloud_health_url"]}
   Member code   {facts["member_code"] or "none: no member carries a tag"}
   Radio         {facts["radio"]}
 
@@ -113,6 +137,6 @@ def summary(branch: Branch, facts: dict[str, Any], *, home: Path, log: Path, is_
   or call with  curl --cacert {facts["ca_file"]} {facts["health_url"]}
 
   State         {home}
-  Log           {log}
+  Logs          {", ".join(map(str, logs))}
   Ctrl-C stops everything.
 """

@@ -27,7 +27,7 @@ from tests.fakes.agent_process import (
     seed_sure_store,
 )
 from tests.fakes.callers import Answer, callers
-from tests.integration.test_up import Up, running
+from tests.fakes.whole_store import Up, running
 
 # A step takes some 10 ms; kills are to fall before, into and after its commit.
 _IN_THE_MIDDLE_S_MAX = 0.01

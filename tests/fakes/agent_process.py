@@ -21,7 +21,7 @@ from provisioning.services.store_address import portal_name
 ROOT = Path(__file__).resolve().parents[2]
 # Below the ports that the kernel gives to outgoing connections: a dead agent's port stays free for the next one.
 _PORTS = range(20_000, 32_000)
-_PORTS_APART = (10, 11, 12)
+_PORTS_APART = (0, 10, 11, 12)
 # The promise: a stop is over after this long.
 STOP_S_MAX = 20.0
 START_S_MAX = 30.0
@@ -62,12 +62,12 @@ class AgentHome:
 
 
 def free_base_port() -> int:
-    """A base whose three ports (10, 11 and 12 above it) are free at the moment."""
+    """A base whose four ports (itself, 10, 11 and 12 above it) are free at the moment."""
     for _ in range(200):
         base = random.choice(_PORTS)
         if all(_is_free(base + offset) for offset in _PORTS_APART):
             return base
-    raise AssertionError("no three free ports in a row")
+    raise AssertionError("no four free ports")
 
 
 def _is_free(port: int) -> bool:

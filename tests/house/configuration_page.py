@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from cloud_api.config import Settings as CloudSettings
 from edge_agent.config import Settings as AgentSettings
 from provisioning.config import UpSettings
 from tests.house.tree import ROOT
@@ -33,6 +34,14 @@ capitals outrank it. `beckon up` writes that file for its own agent; for the key
 
 """
 
+_CLOUD = """\
+## `beckon-cloud`
+
+`beckon-cloud run --config FILE` reads a TOML file with these keys; environment variables named `BECKON_CLOUD_` and the key in
+capitals outrank it. `beckon up` writes that file for its own cloud; for the keys that it writes, variables do not count.
+
+"""
+
 _TESTS = """\
 ## Tests
 
@@ -49,6 +58,7 @@ def page() -> str:
             _INTRODUCTION,
             _UP + _table(UpSettings, "variable", lambda key: f"BECKON_{key.upper()}"),
             _AGENT + _table(AgentSettings, "key", lambda key: key),
+            _CLOUD + _table(CloudSettings, "key", lambda key: key),
             _TESTS,
         )
     )

@@ -22,7 +22,15 @@ from provisioning.adapters.home import Home
 from provisioning.adapters.home_files import make_private_folder, write_private
 from provisioning.adapters.yaml_files import read_campaigns, read_inventory
 from provisioning.faults import ConfigurationWrong, WorkFailed
-from provisioning.services.seeding import HomeSecrets, complete_secrets, make_bundle, member_ids
+from provisioning.services.seeding import (
+    HQ_USER,
+    HomeSecrets,
+    complete_secrets,
+    hq_users,
+    make_bundle,
+    make_chain,
+    member_ids,
+)
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 PORTAL = "harbour.beckon.internal"
@@ -210,6 +218,46 @@ class TestBundle:
         assert {name: token for name, token in after.till_tokens.items() if name != "t2"} == known.till_tokens
         assert (after.cashier_pin, after.member_codes) == (known.cashier_pin, known.member_codes)
         assert len(set(after.till_tokens.values())) == 2
+
+
+class TestChain:
+    def test_hq_gets_every_branch_and_what_the_agent_works_from(
+        self, inventory: Inventory, campaigns: list[Campaign]
+    ) -> None:
+        (here,) = inventory.branches
+        unnumbered = here.agents[0].model_copy(update={"number": None})
+        here = here.model_copy(update={"agents": (unnumbered,)})
+        agents = (unnumbered.model_copy(update={"name": "pier-1", "number": 7}),)
+        pier = here.model_copy(update={"code": "PIER", "agents": agents})
+        both = inventory.model_copy(update={"branches": (here, pier)})
+        known = complete_secrets(HomeSecrets(), here, member_ids(both))
+        bundle = make_bundle(both, campaigns, known, None)
+        chain = make_chain(both, bundle)
+        assert [branch.code for branch in chain.branches] == ["HARBOUR", "PIER"]
+        assert [branch.agents[0].number for branch in chain.branches] == [bundle.agent_number, 7]
+        assert chain.campaigns == bundle.campaigns
+
+    def test_an_agent_name_or_number_that_stands_twice_is_told(
+        self, inventory: Inventory, campaigns: list[Campaign]
+    ) -> None:
+        (here,) = inventory.branches
+        both = inventory.model_copy(update={"branches": (here, here.model_copy(update={"code": "PIER"}))})
+        known = complete_secrets(HomeSecrets(), here, member_ids(both))
+        bundle = make_bundle(both, campaigns, known, None)
+        with pytest.raises(
+            ConfigurationWrong, match=r"agent name 'harbour-1' is used twice.*number 1.*allowed"
+        ):
+            make_chain(both, bundle)
+
+    def test_the_operators_password_is_kept_by_its_hash(self, inventory: Inventory) -> None:
+        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
+        (user,) = hq_users(known)["users"]
+        assert known.hq_password not in json.dumps(user)
+        salt = bytes.fromhex(user["salt"])
+        hashed = scrypt(known.hq_password.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
+        assert (user["name"], user["password_scrypt"]) == (HQ_USER, hashed.hex())
+        again = complete_secrets(known, inventory.branches[0], member_ids(inventory))
+        assert again.hq_password == known.hq_password
 
 
 class TestHome:
