@@ -15,6 +15,7 @@ from cloud_api.adapters.files import ChainFile, read_users
 from cloud_api.adapters.http.app import build_app, serving
 from cloud_api.adapters.http.parts import Parts
 from cloud_api.adapters.metrics import Metrics
+from cloud_api.adapters.open_files import allow_all_open_files
 from cloud_api.adapters.packing import ZstdPacking
 from cloud_api.adapters.password_scrypt import password_scrypt
 from cloud_api.adapters.sqlite.storage import open_sqlite_storage
@@ -41,6 +42,7 @@ async def run_cloud(settings: Settings) -> None:
     when the port is taken; StorageFailed when the disk fails.
     """
     stop = _stop_on_signals()
+    open_files_max = allow_all_open_files()
     chain = ChainView(ChainFile(settings.estate))
     chain.read_first()
     users = read_users(settings.users)
@@ -58,7 +60,10 @@ async def run_cloud(settings: Settings) -> None:
             tending = group.create_task(parts.tending.run(), name="tending")
             app = build_app(parts)
             async with serving(app, address=settings.address, port=settings.port, tls=tls.context) as port:
-                _LOG.info("serving", extra={"address": settings.address, "port": port})
+                _LOG.info(
+                    "serving",
+                    extra={"address": settings.address, "port": port, "open_files_max": open_files_max},
+                )
                 await stop.wait()
             tending.cancel()
         finally:

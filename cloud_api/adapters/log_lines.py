@@ -9,7 +9,7 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 
 
 class FieldFormatter(logging.Formatter):
-    """``2026-11-21T09:00:00 WARNING cloud_api.services.enrolling an agent enrolled agent=.harbour-1.``."""
+    """``2026-11-21T09:00:00 WARNING cloud_api.services.enrolling an agent enrolled agent='harbour-1'``."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")

@@ -39,6 +39,8 @@ _LOG = logging.getLogger(__name__)
 
 # A batch costs some ms of work and 1 MB while it is in hand; more at once would only wait for each other.
 IN_HAND_MAX = 64
+# Bodies that are arriving: 256 kB each at most.
+READING_MAX = 1024
 # Up to here a batch waits for no other, so nobody needs to be spread out.
 FREE_UNTIL = 8
 # Marks remembered: one per lane and ledger file, 200 bytes each.
@@ -72,16 +74,29 @@ class Ingesting:
         self._marks: dict[LaneKey, LaneTip] = {}
         self._pace = Pace()
         self._last_finished_mono_s = 0.0
+        self._reading = 0
         self.in_hand = 0
         self.tallies = Tallies()
 
     @contextmanager
+    def a_reading(self) -> Iterator[None]:
+        """Hold room for a body while it arrives. Errors: Refused overloaded, with a slot, before any of it is read.
+
+        Apart from a_place(), so that slow senders, who need not be agents at all, keep no agent from being served.
+        """
+        if self._reading >= READING_MAX:
+            raise self._overloaded()
+        self._demand_place()
+        self._reading += 1
+        try:
+            yield
+        finally:
+            self._reading -= 1
+
+    @contextmanager
     def a_place(self) -> Iterator[None]:
-        """Hold a place while a request is read and worked on. Errors: Refused overloaded, with a slot."""
-        if self.in_hand >= IN_HAND_MAX:
-            self.tallies.sent_away += 1
-            slot_ms = self._slot_ms()
-            raise Refused("overloaded", f"HQ is busy; come again in {slot_ms} ms", slot_ms=slot_ms)
+        """Hold a place while a batch is worked on. Errors: Refused overloaded, with a slot."""
+        self._demand_place()
         if self.in_hand == 0:
             self._last_finished_mono_s = self._clock.mono_s()  # what went before was idleness
         self.in_hand += 1
@@ -93,6 +108,15 @@ class Ingesting:
             if self.in_hand:
                 self._pace = finished(self._pace, gap_s=now_mono_s - self._last_finished_mono_s)
             self._last_finished_mono_s = now_mono_s
+
+    def _demand_place(self) -> None:
+        if self.in_hand >= IN_HAND_MAX:
+            raise self._overloaded()
+
+    def _overloaded(self) -> Refused:
+        self.tallies.sent_away += 1
+        slot_ms = max(self._slot_ms(), 1)
+        return Refused("overloaded", f"HQ is busy; come again in {slot_ms} ms", slot_ms=slot_ms)
 
     def sender(self, method: str, target_uri: str, headers: Mapping[str, str], body: bytes) -> AgentName:
         """Who signed a request. Errors: SignatureRefused."""

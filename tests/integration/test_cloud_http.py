@@ -1,6 +1,7 @@
 """The cloud as its callers meet it: a real process, TLS, agents that sign, people who sign in; killed and started again."""
 
 import asyncio
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -304,6 +305,22 @@ async def test_killed_under_load_nothing_that_was_confirmed_is_lost(running: Clo
     _, answer = await hq.ask("GET", TODAY)
     welcome = answer["campaigns"][0]
     assert (welcome["claimed"], welcome["redeemed"], welcome["redeemed_minor"]) == (1500, 1500, 3_000_000)
+
+
+async def test_peers_that_break_http_or_hang_up_leave_no_traceback(running: CloudProcess, hq: Desk) -> None:
+    tls = ssl.create_default_context(cafile=running.home.folder / "ca.pem")
+    for sent in (
+        b"\x00\x01 nonsense\r\n\r\n",
+        b"POST /v1/agents/a/batches HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n"
+        b"Content-Type: application/vnd.beckon.batch\r\nContent-Encoding: zstd\r\n\r\nabc",
+    ):
+        _, writer = await asyncio.open_connection("127.0.0.1", running.home.port, ssl=tls)
+        writer.write(sent)
+        await writer.drain()
+        writer.transport.abort()
+    assert (await hq.ask("GET", "/health"))[1]["in_hand"] == 0
+    assert running.stop() == 0
+    assert "Traceback" not in running.output.read_text()
 
 
 async def test_it_stops_cleanly_and_starts_again(running: CloudProcess, hq: Desk) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cloud_api.adapters.packing import ZstdPacking
 from cloud_api.ports import ChainRefused, Intake, LaneKey, MarkMoved, StorageBusy
-from cloud_api.services.ingesting import IN_HAND_MAX
+from cloud_api.services.ingesting import IN_HAND_MAX, READING_MAX
 from cloud_api.services.refused import Refused
 from engagement.ids import LocalDay
 from engagement.journal.batch import encode_batch
@@ -224,6 +224,19 @@ async def test_a_flood_is_given_one_slot_after_the_other(hq: Hq) -> None:
     hq.clock.pass_ms(slots[-1] + 10)
     with hq.ingesting.a_place():
         assert (await hq.ingesting.take(AGENT, journal_of(2).packed())).slot_ms == 0
+
+
+async def test_bodies_that_never_arrive_keep_no_agent_from_being_served(hq: Hq) -> None:
+    with ExitStack() as bodies:
+        for _ in range(READING_MAX):
+            bodies.enter_context(hq.ingesting.a_reading())
+        with pytest.raises(Refused) as refused, hq.ingesting.a_reading():
+            pass
+        assert refused.value.more["slot_ms"] > 0
+        with hq.ingesting.a_place():
+            assert (await hq.ingesting.take(AGENT, journal_of(2).packed())).ack == 2
+    with hq.ingesting.a_reading():
+        pass
 
 
 async def test_the_funnel_counts_what_happened(hq: Hq, storage: MemoryStorage) -> None:

@@ -1,5 +1,7 @@
 """What agents ask for: to be enrolled, and to have their batches taken."""
 
+import asyncio
+
 from aiohttp import web
 
 from cloud_api.adapters.http.operations import (
@@ -16,6 +18,9 @@ from engagement.line.addresses import BATCH_BYTES_MAX, BATCH_ENCODING, BATCH_TYP
 from engagement.line.answers import BatchAnswer, EnrolmentAnswer, EnrolmentRequest
 
 AGENT_API = Operations()
+
+# The largest body over a line of 128 kbit/s, and some.
+_BODY_S_MAX = 30.0
 
 
 @AGENT_API.asks(
@@ -43,6 +48,7 @@ async def enrol(asked: Asked[EnrolmentRequest, Nothing]) -> EnrolmentAnswer:
         400: "no batch, or not packed",
         401: "unknown, revoked, or badly signed",
         403: "another agent's batch",
+        408: "the body came too slowly",
         409: "a gap, or another history",
         413: "body too large",
         415: "another type or packing",
@@ -52,15 +58,29 @@ async def enrol(asked: Asked[EnrolmentRequest, Nothing]) -> EnrolmentAnswer:
     },
 )
 async def take_batch(request: web.Request) -> web.StreamResponse:
-    """A place first: when there is none, the body is never read."""
+    """Room first: when there is none, the body is never read."""
     parts = request.app[PARTS]
     _demand_kind(request)
+    with parts.ingesting.a_reading():
+        body = await _arriving(request)
     with parts.ingesting.a_place():
-        body = await limited_body(request, BATCH_BYTES_MAX)
         sender = parts.ingesting.sender(request.method, _target_uri(request), request.headers, body)
         if sender != request.match_info["agent"]:
             raise Refused("agent_mismatch", f"agent {sender!r} sent to another agent's address")
         return json_response(await parts.ingesting.take(sender, body))
+
+
+async def _arriving(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(_BODY_S_MAX):
+            return await limited_body(request, BATCH_BYTES_MAX)
+    except TimeoutError:
+        raise Problem(
+            408,
+            "too_slow",
+            "The body came too slowly",
+            f"Send it within {_BODY_S_MAX:g} s, or send fewer entries.",
+        ) from None
 
 
 def _demand_kind(request: web.Request) -> None:

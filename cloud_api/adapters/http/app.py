@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from cloud_api.adapters.http.agent_routes import AGENT_API
@@ -58,6 +59,7 @@ async def serving(
 
     Bodies come as they were sent: a batch's digest is that of its packed form, and it is unpacked within limits.
     """
+    _overlook_peers_mistakes()
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -71,6 +73,16 @@ async def serving(
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def _overlook_peers_mistakes() -> None:
+    """Leave out the server library's traceback for each request that breaks HTTP: anybody can send thousands a second."""
+    logging.getLogger("aiohttp.server").addFilter(_is_not_the_peers)
+
+
+def _is_not_the_peers(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, (HttpProcessingError, web.RequestPayloadError))
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

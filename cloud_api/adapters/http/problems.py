@@ -144,6 +144,8 @@ def as_problem(error: Exception) -> Problem | None:
             )
         case StorageFailed():
             return _unavailable("storage_failed", "Whether this was kept is not known: send the same again.")
+        case web.RequestPayloadError() | ConnectionError():
+            return Problem(400, "body_cut", "The body did not arrive whole", "Send it again.")
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             detail = f"{error.method} is not possible here; allowed: {allowed}."
