@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("edge_agent", "provisioning")
+PROGRAMS = ("edge_agent", "cloud_api", "provisioning")
 OURS = ("engagement", *PROGRAMS, "tests")
 
 
