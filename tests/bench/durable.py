@@ -47,7 +47,7 @@ class _Coupons:
 
 
 def _issue_rate(home: Home, environment: dict[str, str]) -> float:
-    with running_agent(home, **environment):
+    with running_agent(home, begin_from=None, **environment):
         return float(_load(home, "issue", "--first", "100000", "--seconds", str(_SECONDS))["per_s"])
 
 

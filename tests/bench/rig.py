@@ -29,7 +29,7 @@ class Home:
     settings: Path
 
     def port(self, url_key: str) -> int:
-        port = urlsplit(self.facts[url_key]).port
+        port: int | None = urlsplit(self.facts[url_key]).port
         assert port is not None
         return port
 
