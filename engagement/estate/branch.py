@@ -13,6 +13,8 @@ from engagement.ids import LABEL, AgentName, BranchCode, Label, TillName, ZoneNa
 from engagement.money import Currency
 from engagement.values import Value, at_least_one
 
+# A language tag: primary language and subtags, as zh-Hans or en-GB. Source: BCP 47, without its rarer forms.
+_LANGUAGE_TAG = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 # The short code has five digits for the agent.
 AGENT_NUMBER_MAX = 99_999
 
@@ -21,12 +23,6 @@ def _known_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("is no IANA time zone, as in Asia/Shanghai")
     return name
-
-
-def _known_language(tag: str) -> str:
-    if tag not in LANGUAGES:
-        raise ValueError(f"is not a language the pages speak: {', '.join(LANGUAGES)}")
-    return tag
 
 
 def _named(value: object) -> object:
@@ -60,13 +56,13 @@ class Till(Value):
 
 
 class Branch(Value):
-    """``code`` is the branch's short name, unique in the chain; ``languages`` in order of preference."""
+    """``code`` is the branch's short name, unique in the chain; ``languages`` (tags of BCP 47) in order of preference."""
 
     name: Label
     code: Annotated[BranchCode, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,23}$")]
     time_zone: Annotated[str, AfterValidator(_known_zone)]
     languages: Annotated[
-        tuple[Annotated[str, AfterValidator(_known_language)], ...],
+        tuple[Annotated[str, StringConstraints(pattern=_LANGUAGE_TAG)], ...],
         Field(max_length=8),
         AfterValidator(at_least_one),
     ]
@@ -104,6 +100,14 @@ class Branch(Value):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def page_languages(self) -> tuple[str, ...]:
+        """Those of ``languages`` that the pages speak, in the branch's order; all of them when it lists none."""
+        by_primary = {language.partition("-")[0]: language for language in LANGUAGES}
+        primaries = (tag.partition("-")[0].lower() for tag in self.languages)
+        spoken = (by_primary[primary] for primary in primaries if primary in by_primary)
+        return tuple(dict.fromkeys(spoken)) or LANGUAGES
 
     @property
     def zone_info(self) -> ZoneInfo:

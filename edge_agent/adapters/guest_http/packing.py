@@ -7,7 +7,8 @@ from functools import cached_property
 
 from aiohttp import web
 
-_LEVEL = 9
+# Above this level a page gets no smaller, only later: 0.2 ms for 14 kB.
+_LEVEL = 6
 
 
 @dataclass(frozen=True)

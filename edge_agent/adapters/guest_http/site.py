@@ -85,7 +85,7 @@ class Site:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        return self.premises.bundle.branch.languages
+        return self.premises.bundle.branch.page_languages
 
     def guest(self, request: web.Request) -> Guest:
         """Who asks: a valid cookie outranks the source address."""

@@ -7,7 +7,7 @@ they are an error at the kill switch, whose fields are optional and weigh much.
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from engagement.campaign.state import CampaignState
 from engagement.coupon.coupon import Standing
@@ -69,13 +69,22 @@ class OrderRequest(Asking):
 
 
 class StopRequest(BaseModel):
-    """``request_id`` is taken, for tills send one with everything; stopping twice is stopping once without it."""
+    """``request_id`` is taken, for tills send one with everything; stopping twice is stopping once without it.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Unknown fields are ignored here too: a switch that is pulled in an emergency must not fail on one.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
     request_id: Annotated[RequestId, FOREIGN_ID] | None = None
     cashier: Annotated[CashierName, LABEL] | None = None
+    # In either spelling: what a slip here would lose cannot be taken back.
     honour_issued: Annotated[
-        bool, Field(strict=True, description="Whether coupons already given out are still redeemed.")
+        bool,
+        Field(
+            strict=True,
+            validation_alias=AliasChoices("honour_issued", "honor_issued"),
+            description="Whether coupons already given out are still redeemed.",
+        ),
     ] = False
 
 

@@ -83,7 +83,7 @@ class Page:
             "instant": lambda ms: self.wording.instant(ms, self.parts.zone),
             "clock": lambda ms: self.wording.clock(ms, self.parts.zone),
             "language": self.wording.language,
-            "languages": [(tag, ENDONYMS[tag]) for tag in branch.languages],
+            "languages": [(tag, ENDONYMS[tag]) for tag in branch.page_languages],
             "branch": branch.name,
             "till": self.door.till if self.door else None,
             "cashier": session.cashier if session else None,

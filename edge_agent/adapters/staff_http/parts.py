@@ -36,7 +36,7 @@ class Parts:
     @property
     def languages(self) -> tuple[str, ...]:
         """Those the branch speaks, in its order of preference."""
-        return self.bundle.branch.languages
+        return self.bundle.branch.page_languages
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from engagement.estate.branch import Branch
 from engagement.estate.bundle import Bundle
 from engagement.estate.inventory import Inventory
 from tests.fakes.shop import campaign_file
@@ -58,7 +59,7 @@ def beacon(**changes: object) -> dict[str, Any]:
     [
         ({"code": "NG 1"}, "code", "NG 1", "match pattern"),
         ({"time_zone": "Mars/Base"}, "time_zone", "Mars/Base", "no IANA time zone, as in Asia/Shanghai"),
-        ({"languages": ["de"]}, "languages.0", "de", "en, zh-Hans"),
+        ({"languages": ["d e"]}, "languages.0", "d e", "match pattern"),
         ({"languages": []}, "languages", [], "needs at least one"),
         ({"currency": "RMB¥"}, "currency", "RMB¥", r"\^\[A-Z\]\{3\}\$"),
         ({"zones": ["x" * 81]}, "zones.0.name", "x" * 81, "at most 80"),
@@ -144,3 +145,19 @@ def test_good_files_are_read() -> None:
     inventory = Inventory.model_validate(inventory_file(branch_file()))
     assert [zone.name for zone in inventory.branches[0].zones] == ["entrance", "toys"]
     assert Bundle.model_validate(bundle_file()).own_agent.name == "box"
+
+
+@pytest.mark.parametrize(
+    ("languages", "spoken"),
+    [
+        (["zh-Hans", "en"], ("zh-Hans", "en")),
+        (["en-GB", "zh-CN"], ("en", "zh-Hans")),
+        (["zh", "zh-Hant", "EN"], ("zh-Hans", "en")),
+        (["ja", "en"], ("en",)),
+        (["ja"], ("en", "zh-Hans")),
+    ],
+)
+def test_a_branch_speaks_what_the_pages_can_of_its_languages(
+    languages: list[str], spoken: tuple[str, ...]
+) -> None:
+    assert Branch.model_validate(branch_file(languages=languages)).page_languages == spoken
