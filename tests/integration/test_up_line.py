@@ -3,8 +3,11 @@
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -59,6 +62,46 @@ def test_the_store_goes_on_without_hq_and_nothing_is_lost(tmp_path: Path) -> Non
         assert redeem_welcome(facts, "127.7.1.3")["decision"] == "accepted"
         hq = Hq(facts)
         until(lambda: hq.welcome() == (3, 3, 6_000), START_S, lambda: up.text)
+        assert up.stop() == 0
+
+
+def test_run_json_is_gone_while_hq_cannot_start_and_the_store_goes_on(tmp_path: Path) -> None:
+    """Somebody takes HQ's port while it is dead, and gives it back."""
+    with running(tmp_path / "home", free_base_port()) as up:
+        before = up.facts()
+        port = urlsplit(before["cloud_api_url"]).port
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            os.kill(before["pids"]["beckon-cloud"], signal.SIGKILL)
+            until(lambda: _bound(taken, port), START_S)
+            taken.listen()
+            until(lambda: up.facts_now() is None, START_S, lambda: up.text)
+            assert redeem_welcome(before, "127.7.5.1")["decision"] == "accepted"
+        after = up.facts()
+        assert after["pids"]["beckon-agent"] == before["pids"]["beckon-agent"]
+        hq = Hq(after)
+        until(lambda: hq.welcome() == (1, 1, 2_000), START_S, lambda: up.text)
+        assert up.stop() == 0
+
+
+def _bound(taken: socket.socket, port: int | None) -> bool:
+    with suppress(OSError):
+        taken.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+def test_both_programs_killed_at_once_come_back(tmp_path: Path) -> None:
+    with running(tmp_path / "home", free_base_port()) as up:
+        before = up.facts()
+        for pid in before["pids"].values():
+            os.kill(pid, signal.SIGKILL)
+        until(
+            lambda: all(pid_of(up, name) not in (None, pid) for name, pid in before["pids"].items()), START_S
+        )
+        hq = Hq(before)
+        assert redeem_welcome(up.facts(), "127.7.6.1")["decision"] == "accepted"
+        until(lambda: hq.welcome() == (1, 1, 2_000), START_S, lambda: up.text)
         assert up.stop() == 0
 
 
