@@ -1,6 +1,6 @@
 """Hosts shoppers: who is behind a phone, what they consented to, their wallet, their plays."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
@@ -12,7 +12,6 @@ from edge_agent.services.visit_keys import VisitKeys
 from engagement.campaign.model import Campaign
 from engagement.campaign.play import PlayRecord
 from engagement.campaign.state import StopRecord, stop_key
-from engagement.clock.moment import Moment
 from engagement.coupon.coupon import (
     CouponRecord,
     EditionRecord,
@@ -22,22 +21,23 @@ from engagement.coupon.coupon import (
     serial_of,
     standing,
 )
-from engagement.ids import CampaignId, CouponId, MemberId, VisitorId, visitor_subject
+from engagement.ids import CampaignId, CouponId, MemberId, SubjectId, VisitorId, visitor_subject
 from engagement.refusal.reason import Reason
 from engagement.refusal.refusal import Refusal
 from engagement.visitor.visitor import (
     VISITOR_ID_BYTES,
     Consent,
-    VisitorRecord,
+    VisitorCookie,
     consent_rule,
     link_member_rule,
     normal_member_code,
+    proven_member,
+    read_visitor_cookie,
     recognise_rule,
     subjects_of,
     visit_key,
     visitor_cookie,
     visitor_key,
-    visitor_of_cookie,
     wallet_key,
 )
 
@@ -50,10 +50,10 @@ _MEMBER_TRIES_PHONES_MAX = 4096
 
 @dataclass(frozen=True)
 class Guest:
-    """A phone in front of the page. ``visitor`` is None until it has consented to something."""
+    """A phone in front of the page. ``cookie`` is None for one that shows none of ours."""
 
     handset: bytes
-    cookie_visitor: VisitorId | None
+    cookie: VisitorCookie | None
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Wallet:
-    """``cards``: newest first, usable ones before the rest. ``cookie``: what the phone should keep."""
+    """What this phone may see. ``cards``: newest first, usable ones before the rest. ``cookie``: what the phone should
+    keep. ``is_member``: the phone has proved its member, whose coupons are among the cards."""
 
     visitor: VisitorId
     cookie: str
@@ -109,27 +110,30 @@ class Hosting:
 
     def greet(self, address: str, cookie: str | None) -> Guest:
         """Who is at this address, without writing anything; a valid cookie outranks the address."""
-        known = visitor_of_cookie(self._keys.cookie_key, cookie) if cookie else None
-        return Guest(handset=self._gatekeeper.handset(address), cookie_visitor=known)
+        shown = read_visitor_cookie(self._keys.cookie_key, cookie) if cookie else None
+        return Guest(handset=self._gatekeeper.handset(address), cookie=shown)
 
-    async def welcome(self, guest: Guest, consent: Consent) -> Wallet:
+    async def welcome(self, guest: Guest, consent: Consent) -> Wallet | Refusal:
         """Keep the consent and give every welcome offer that the visitor has not had; returns the wallet.
 
+        Refused: a phone that keeps changing its consent.
         Errors: StoreFull when not even the consent could be kept.
         """
         visitor = await self._recognise(guest)
         now = self._premises.clock.now()
-        await self._premises.store.decide([visitor_key(visitor)], consent_rule(visitor, consent, now))
+        kept = await self._premises.store.decide([visitor_key(visitor)], consent_rule(visitor, consent, now))
+        if isinstance(kept, Refusal):
+            return kept
         for campaign in self._issuing.campaigns_on("welcome"):
             await self._issuing.give(campaign, visitor_subject(visitor))
-        wallet = await self._wallet_of(visitor)
+        wallet = await self._wallet_of(visitor, guest.cookie)
         assert wallet is not None
         return wallet
 
     async def wallet(self, guest: Guest) -> Wallet | None:
         """The visitor's wallet; None for a phone that has not consented yet."""
         visitor = await self._known_visitor(guest)
-        return None if visitor is None else await self._wallet_of(visitor)
+        return None if visitor is None else await self._wallet_of(visitor, guest.cookie)
 
     async def play(self, guest: Guest, campaign: CampaignId, nonce: bytes) -> Played | Refusal:
         """One shake by a visitor who consented."""
@@ -165,7 +169,10 @@ class Hosting:
         return next((card for card in wallet.cards if card.coupon.coupon == coupon), None)
 
     async def link_member(self, guest: Guest, typed_code: str) -> Wallet | Refusal:
-        """Open a member's wallet on this phone by the member code. Errors: StoreFull."""
+        """Open a member's wallet on this phone by the member code; the wallet's cookie is what keeps it open.
+
+        Errors: StoreFull.
+        """
         wallet = await self.wallet(guest)
         if wallet is None or wallet.consent is None:
             return Refusal(Reason.NO_CONSENT)
@@ -178,7 +185,8 @@ class Hosting:
         await self._premises.store.decide(
             [visitor_key(wallet.visitor)], link_member_rule(wallet.visitor, member, now)
         )
-        linked = await self._wallet_of(wallet.visitor)
+        proof = visitor_cookie(self._keys.cookie_key, wallet.visitor, member)
+        linked = await self._wallet_of(wallet.visitor, read_visitor_cookie(self._keys.cookie_key, proof))
         assert linked is not None
         return linked
 
@@ -187,7 +195,7 @@ class Hosting:
             return Played(record, None)
         serial = serial_of(record.coupon)
         assert serial is not None
-        cards = await self._cards((serial,), self._premises.clock.now())
+        cards = await self._cards((serial,))
         # After settlement the serial may be somebody else's coupon.
         return Played(record, next((card for card in cards if card.coupon.coupon == record.coupon), None))
 
@@ -198,43 +206,44 @@ class Hosting:
         candidate = VisitorId(self._premises.entropy.token(VISITOR_ID_BYTES).hex())
         return await self._premises.store.decide(
             [visit_key(visit) for visit in visits],
-            recognise_rule(visits, candidate, now, by_cookie=guest.cookie_visitor),
+            recognise_rule(visits, candidate, now, by_cookie=guest.cookie.visitor if guest.cookie else None),
         )
 
     async def _known_visitor(self, guest: Guest) -> VisitorId | None:
-        if guest.cookie_visitor is not None:
-            return guest.cookie_visitor
+        if guest.cookie is not None:
+            return guest.cookie.visitor
         keys = [visit_key(visit) for visit in self._keys.visit_ids(guest.handset)]
         rows = await self._premises.store.fetch(keys)
         return next((row.visitor for key in keys if (row := rows.get(key)) is not None), None)
 
-    async def _wallet_of(self, visitor: VisitorId) -> Wallet | None:
+    async def _wallet_of(self, visitor: VisitorId, shown: VisitorCookie | None) -> Wallet | None:
+        """The wallet as a phone with this cookie may see it; its own cookie proves no more than the one shown."""
         store = self._premises.store
         row = (await store.fetch([visitor_key(visitor)])).get(visitor_key(visitor))
         if row is None:
             return None
-        keys = [wallet_key(subject) for subject in subjects_of(row)]
+        member = proven_member(self._keys.cookie_key, shown, row)
+        subjects = subjects_of(visitor, member)
+        keys = [wallet_key(subject) for subject in subjects]
         rows = await store.fetch(keys)
         serials = [serial for key in keys if (held := rows.get(key)) for serial in held.serials]
-        cards = await self._cards(serials, self._premises.clock.now(), of=row)
+        cards = await self._cards(serials, of=subjects)
         return Wallet(
             visitor=visitor,
-            cookie=visitor_cookie(self._keys.cookie_key, visitor),
-            is_member=row.member is not None,
+            cookie=visitor_cookie(self._keys.cookie_key, visitor, member),
+            is_member=member is not None,
             consent=row.consent,
             cards=tuple(sorted(cards, key=lambda card: (not card.is_usable, -card.coupon.issued_ms))),
         )
 
-    async def _cards(
-        self, serials: Sequence[int], now: Moment, of: VisitorRecord | None = None
-    ) -> list[Card]:
-        """Cards of the serials that still name coupons (of this visitor, when given)."""
-        store = self._premises.store
+    async def _cards(self, serials: Sequence[int], of: Collection[SubjectId] | None = None) -> list[Card]:
+        """Cards of the serials that still name coupons (of these subjects, when given)."""
+        store, now = self._premises.store, self._premises.clock.now()
         coupon_rows = await store.fetch([coupon_key(serial) for serial in serials])
         coupons = [row for serial in serials if (row := coupon_rows.get(coupon_key(serial)))]
         if of is not None:
             # A wallet may name a serial that has since come round to somebody else's coupon.
-            coupons = [coupon for coupon in coupons if coupon.subject in subjects_of(of)]
+            coupons = [coupon for coupon in coupons if coupon.subject in of]
         edition_keys = {edition_key(coupon.campaign, coupon.edition) for coupon in coupons}
         stop_keys = {stop_key(coupon.campaign) for coupon in coupons}
         rows = await store.fetch([*edition_keys, *stop_keys])

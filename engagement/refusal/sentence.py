@@ -156,8 +156,9 @@ EN: Mapping[Reason, Sentences] = {
         "Come back tomorrow.",
     ),
     Reason.TOO_BUSY: Sentences(
-        "Too many plays this minute.", "So many people are playing! Please try again in a minute.",
-        "Try again in a minute.",
+        "Too many requests in a short time.",
+        "That was a lot at once. Please wait a little before you try again.",
+        "",
     ),
     Reason.STORE_FULL: Sentences(
         "The mini-PC's disk is full: it still redeems, but gives nothing new.",
@@ -240,7 +241,7 @@ ZH_HANS: Mapping[Reason, Sentences] = {
     Reason.NOT_RUNNING: Sentences("该活动当前未进行。", "该活动当前未进行。", "请稍后再来。"),
     Reason.SOLD_OUT: Sentences("该活动的优惠券已发完。", "优惠券已全部发完。", ""),
     Reason.PLAYED_ENOUGH: Sentences("该顾客今天的次数已用完。", "您今天的机会已用完。", "明天再来吧。"),
-    Reason.TOO_BUSY: Sentences("这一分钟参与的人太多。", "参与的人太多啦，请一分钟后再试。", "请一分钟后再试。"),
+    Reason.TOO_BUSY: Sentences("短时间内请求过多。", "操作太频繁啦，请稍后再试。", ""),
     Reason.STORE_FULL: Sentences(
         "主机磁盘已满：仍可核销，但不再发放新券。", "暂时无法发放新优惠，已有的券照常可用。", "请联系总部清理磁盘。"
     ),

@@ -1,7 +1,8 @@
 """Visitors, their visits and their consent.
 
 A visitor is a random pseudonym. A visit ties the phone on the Wi-Fi to it for a day or two, by an HMAC that
-nobody can undo once the day key is destroyed. A member is somebody who proved it with a code.
+nobody can undo once the day key is destroyed. A member is somebody who proved it with a code; from then on the
+cookie that the code was answered with proves it, and nothing else does.
 """
 
 from hashlib import sha256
@@ -13,10 +14,15 @@ from engagement.clock.moment import Moment
 from engagement.ids import MemberId, SubjectId, VisitorId, member_subject, visitor_subject
 from engagement.journal.event import ConsentGiven, MemberLinked
 from engagement.ledger.record import Key, Record, Rows, Rule, Ruling
+from engagement.refusal.reason import Reason
+from engagement.refusal.refusal import Refusal
 from engagement.values import Value
 
 VISITOR_ID_BYTES = 10
 _COOKIE_MAC_CHARS = 32
+# Each changed consent is journaled for good: more than anybody in doubt needs, too few to fill a disk with.
+CONSENTS_PER_HOUR_MAX = 20
+_HOUR_MS = 3_600_000
 
 
 class Consent(Value):
@@ -30,9 +36,20 @@ class Consent(Value):
 
 
 class VisitorRecord(Record):
+    """``consents``: how often the consent changed in ``consents_hour``, which counts hours from the Unix epoch."""
+
     kind: ClassVar[str] = "visitor"
     consent: Consent | None = None
     member: MemberId | None = None
+    consents_hour: int = 0
+    consents: int = 0
+
+
+class VisitorCookie(Value):
+    """What a phone's cookie says of it: the visitor is proved; ``member_mac`` proves the visitor's member, or nothing."""
+
+    visitor: VisitorId
+    member_mac: str | None = None
 
 
 class VisitRecord(Record):
@@ -59,19 +76,38 @@ def visit_id(day_key: bytes, handset: bytes) -> str:
     return hmac_new(day_key, handset, sha256).hexdigest()[:32]
 
 
-def visitor_cookie(key: bytes, visitor: VisitorId) -> str:
-    """The value of the visitor cookie: ``<visitor>.<mac>``."""
-    mac = hmac_new(key, b"visitor|" + visitor.encode(), sha256).hexdigest()[:_COOKIE_MAC_CHARS]
-    return f"{visitor}.{mac}"
+def visitor_cookie(key: bytes, visitor: VisitorId, member: MemberId | None = None) -> str:
+    """The value of the visitor cookie: ``<visitor>.<mac>``, and ``.<member mac>`` for a phone that proved its member."""
+    plain = f"{visitor}.{_cookie_mac(key, f'visitor|{visitor}')}"
+    return plain if member is None else f"{plain}.{_member_mac(key, visitor, member)}"
 
 
-def visitor_of_cookie(key: bytes, cookie: str) -> VisitorId | None:
-    """The visitor that a cookie proves; None when it was not made by us."""
+def read_visitor_cookie(key: bytes, cookie: str) -> VisitorCookie | None:
+    """What a cookie says; None when its visitor was not signed by us."""
     if not cookie.isascii():  # a header may hold bytes that are no text at all
         return None
-    visitor = VisitorId(cookie.partition(".")[0])
-    expected = visitor_cookie(key, visitor)
-    return visitor if compare_digest(expected.encode(), cookie.encode()) else None
+    visitor, _, rest = cookie.partition(".")
+    mac, dot, member_mac = rest.partition(".")
+    expected = visitor_cookie(key, VisitorId(visitor))
+    if not compare_digest(expected.encode(), f"{visitor}.{mac}".encode()):
+        return None
+    return VisitorCookie(visitor=VisitorId(visitor), member_mac=member_mac if dot else None)
+
+
+def proven_member(key: bytes, cookie: VisitorCookie | None, visitor: VisitorRecord) -> MemberId | None:
+    """The visitor's member, when this phone's cookie proves it: not for a phone that is known by its address alone."""
+    if cookie is None or cookie.member_mac is None or visitor.member is None:
+        return None
+    expected = _member_mac(key, VisitorId(visitor.id), visitor.member)
+    return visitor.member if compare_digest(expected.encode(), cookie.member_mac.encode()) else None
+
+
+def _member_mac(key: bytes, visitor: VisitorId, member: MemberId) -> str:
+    return _cookie_mac(key, f"member|{visitor}|{member}")
+
+
+def _cookie_mac(key: bytes, text: str) -> str:
+    return hmac_new(key, text.encode(), sha256).hexdigest()[:_COOKIE_MAC_CHARS]
 
 
 def normal_member_code(typed: str) -> str:
@@ -91,10 +127,10 @@ def wallet_key(subject: SubjectId) -> Key[WalletRecord]:
     return Key(WalletRecord, subject)
 
 
-def subjects_of(visitor: VisitorRecord) -> tuple[SubjectId, ...]:
-    """Whose coupons this visitor's wallet shows: the phone's own, and the member's once linked."""
-    own = visitor_subject(VisitorId(visitor.id))
-    return (own,) if visitor.member is None else (own, member_subject(visitor.member))
+def subjects_of(visitor: VisitorId, member: MemberId | None) -> tuple[SubjectId, ...]:
+    """Whose coupons a wallet shows: the phone's own, and those of the member that this phone proved."""
+    own = visitor_subject(visitor)
+    return (own,) if member is None else (own, member_subject(member))
 
 
 def recognise_rule(
@@ -117,14 +153,18 @@ def recognise_rule(
     return rule
 
 
-def consent_rule(visitor: VisitorId, consent: Consent, now: Moment) -> Rule[VisitorRecord]:
-    """Keep a consent; the same one again is not journaled twice."""
+def consent_rule(visitor: VisitorId, consent: Consent, now: Moment) -> Rule[VisitorRecord | Refusal]:
+    """Keep a consent; the same one again is not journaled twice, and a phone that changes it on and on is refused."""
+    hour = now.wall_ms // _HOUR_MS
 
-    def rule(rows: Rows) -> Ruling[VisitorRecord]:
+    def rule(rows: Rows) -> Ruling[VisitorRecord | Refusal]:
         before = rows.get(visitor_key(visitor)) or VisitorRecord(id=visitor)
         if before.consent is not None and _same_terms(before.consent, consent):
             return Ruling(before)
-        after = before.model_copy(update={"consent": consent})
+        changed = before.consents if before.consents_hour == hour else 0
+        if changed >= CONSENTS_PER_HOUR_MAX:
+            return Ruling(Refusal(Reason.TOO_BUSY))
+        after = before.model_copy(update={"consent": consent, "consents_hour": hour, "consents": changed + 1})
         event = ConsentGiven(
             moment=now,
             visitor=visitor,

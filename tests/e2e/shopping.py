@@ -1,7 +1,7 @@
 """Three shoppers and a cashier go through everything a store does, step by step, and remember all they were told.
 
 Ids and nonces are fixed, so that every step may be asked for again. Anna is known by her phone's address, Bert by
-his cookie from another address, Cleo is a member.
+his cookie from another address, Cleo is a member, which her cookie proves.
 """
 
 import asyncio
@@ -72,7 +72,9 @@ class Shopping:
     async def once(self, step: Step) -> Answer:
         """One try. Errors: ClientConnectionError, ClientPayloadError."""
         asked = step.request(self)
-        return await self.callers[asked.caller].once(asked.method, asked.path, asked.body, asked.form)
+        answer = await self.callers[asked.caller].once(asked.method, asked.path, asked.body, asked.form)
+        self._keep_proof(asked, answer)
+        return answer
 
     async def take(self, step: Step) -> Answer:
         """Ask until it is answered, and remember what was told."""
@@ -101,6 +103,7 @@ class Shopping:
     def _learn(self, asked: Request, answer: Answer) -> None:
         if asked.path == "/api/consent":
             self._enter(asked.caller, answer)
+        self._keep_proof(asked, answer)
         if not answer.headers.get("Content-Type", "").startswith("application/json"):
             return
         told = answer.json
@@ -120,9 +123,17 @@ class Shopping:
         """A shopper who agreed has a wallet from now on; Bert goes on from another address."""
         if caller == "bert":
             caller = "bert with his cookie"
-            self.callers[caller].headers["Cookie"] = answer.headers["Set-Cookie"].split(";")[0]
+            self._keep_cookie(caller, answer)
         if caller not in self.wallets:
             self.wallets.append(caller)
+
+    def _keep_proof(self, asked: Request, answer: Answer) -> None:
+        """Whoever was told a member's wallet keeps the cookie that came with it: nothing else shows it again."""
+        if asked.path == "/member":
+            self._keep_cookie(asked.caller, answer)
+
+    def _keep_cookie(self, caller: str, answer: Answer) -> None:
+        self.callers[caller].headers["Cookie"] = answer.headers["Set-Cookie"].split(";")[0]
 
     async def picture(self) -> dict[str, object]:
         """All that shoppers and cashiers can see, and the answers to everything asked before."""
@@ -278,7 +289,7 @@ STEPS = (
     # Two plays went before; a third is all that a day allows.
     _play("anna", 4),
     _consent("cleo"),
-    Step("member link", _link, status=303),
+    Step("member link", _link),
     Step("stop", _stop, expected={"state": "stopped"}, is_asked_again=True),
     _redeem("redeem after the stop", "r-3", "consent of cleo", decision="refused", reason="campaign_stopped"),
 )  # fmt: skip

@@ -8,10 +8,13 @@ import pytest
 from aiohttp import ClientSession
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from edge_agent.adapters.guest_http.site import COOKIE
 from engagement.advertisement.eid import eid_at
 from engagement.advertisement.frames import EddystoneEid, encode_frame
 from engagement.campaign.play import DrawDay, Receipt, draw_day_key, receipt_bytes, verify_day
 from engagement.coupon.token import TEXT_CHARS
+from engagement.ids import MemberId, member_subject
+from engagement.visitor.visitor import CONSENTS_PER_HOUR_MAX
 from tests.fakes.guest_server import BERT, guest_server, phone
 from tests.fakes.shop import DAY_MS, MINT, NOON_MS, campaign, shake_campaign, verify
 from tests.fakes.store_front import MEMBER_CODE
@@ -70,6 +73,40 @@ async def test_a_member_code_opens_the_members_wallet() -> None:
         server.front.store.fill_disk()
         async with phone(server.page_url, BERT) as bert:
             assert (await call(bert, "/api/consent", {"terms": True}, 409))["reason"] == "store_full"
+
+
+async def test_a_members_coupons_need_the_cookie_that_the_code_was_answered_with() -> None:
+    back = campaign(id="welcome_back", number=9, trigger={"on": "welcome_back"})
+    async with guest_server(campaign(), back) as server, phone(server.page_url) as anna:
+
+        async def look(cookie: str | None) -> tuple[list[str], str]:
+            headers = {"Cookie": f"{COOKIE}={cookie}"} if cookie else None
+            async with anna.get("/api/wallet", headers=headers) as answer:
+                told = await answer.json()
+                return sorted(card["campaign"] for card in told["coupons"]), answer.cookies[COOKIE].value
+
+        own = await call(anna, "/api/consent", {"terms": True})
+        await server.front.issuing.give(back, member_subject(MemberId("m1")))
+        async with anna.post("/api/member", json={"code": MEMBER_CODE}) as answer:
+            assert len((await answer.json())["coupons"]) == 2
+            proof = answer.cookies[COOKIE].value
+        campaigns, plain = await look(None)
+        assert campaigns == ["welcome"]
+        assert plain.split(".") == [own["visitor"], proof.split(".")[1]]
+        assert await look(plain) == (["welcome"], plain)
+        assert await look(proof) == (["welcome", "welcome_back"], proof)
+
+
+async def test_a_consent_that_keeps_changing_is_too_much_and_the_same_again_is_not() -> None:
+    async with guest_server() as server, phone(server.page_url) as anna:
+        bodies = [{"terms": True, "marketing": marketing} for marketing in (False, True)]
+        for number in range(CONSENTS_PER_HOUR_MAX):
+            await call(anna, "/api/consent", bodies[number % 2])
+        journaled = server.front.store.backlog()
+        for _ in range(3):
+            assert (await call(anna, "/api/consent", bodies[0], 409))["reason"] == "too_busy"
+            await call(anna, "/api/consent", bodies[1])
+        assert server.front.store.backlog() == journaled
 
 
 async def test_a_refusal_names_its_reason_and_says_it() -> None:

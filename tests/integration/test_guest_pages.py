@@ -11,7 +11,10 @@ from aiohttp import ClientSession
 from PIL import Image
 
 from edge_agent.adapters.guest_http.site import COOKIE
+from engagement.coupon.coupon import CouponRecord
 from engagement.coupon.short_code import grouped
+from engagement.ids import MemberId, member_subject
+from engagement.visitor.visitor import CONSENTS_PER_HOUR_MAX
 from tests.fakes.guest_server import ANNA, BERT, guest_server, phone
 from tests.fakes.shop import DAY_MS, campaign, shake_campaign
 from tests.fakes.store_front import MEMBER_CODE
@@ -19,6 +22,8 @@ from tests.fakes.store_front import MEMBER_CODE
 # What fits the first flight of a fresh TCP connection. Source: RFC 6928, ten segments.
 FIRST_FLIGHT_BYTES = 14_000
 ACCEPTED = {"terms": "yes"}
+MEMBER_COUPONS = "Your member coupons are shown here."
+BACK = campaign(id="welcome_back", number=9, trigger={"on": "welcome_back"})
 
 
 async def page(
@@ -196,8 +201,55 @@ async def test_a_member_code_opens_the_wallet_and_a_wrong_one_does_not() -> None
         await post(anna, "/consent", ACCEPTED)
         wrong = await post(anna, "/member", {"code": "nope"}, status=409)
         assert 'role="alert"' in wrong
-        linked = await post(anna, "/member", {"code": MEMBER_CODE.lower()})
-        assert "Your member coupons are shown here." in linked
+        async with anna.post("/member", data={"code": MEMBER_CODE.lower()}) as answer:
+            assert answer.status == 200
+            assert MEMBER_COUPONS in await answer.text()
+            proof = answer.cookies[COOKIE]
+        assert (proof["httponly"], proof["secure"], proof["samesite"]) == (True, True, "Lax")
+        assert MEMBER_COUPONS in await page(anna, "/wallet", headers={"Cookie": f"{COOKIE}={proof.value}"})
+        assert MEMBER_COUPONS not in await page(anna, "/wallet")
+
+
+async def test_a_members_coupon_is_opened_with_the_proof_and_not_from_the_same_address() -> None:
+    async with guest_server(campaign(), BACK) as server, phone(server.page_url) as anna:
+        await post(anna, "/consent", ACCEPTED)
+        given = await server.front.issuing.give(BACK, member_subject(MemberId("m1")))
+        assert isinstance(given, CouponRecord)
+        async with anna.post("/member", data={"code": MEMBER_CODE}) as answer:
+            assert given.coupon in await answer.text()
+            proof = {"Cookie": f"{COOKIE}={answer.cookies[COOKIE].value}"}
+        async with anna.get("/wallet") as answer:
+            assert given.coupon not in await answer.text()
+            plain = {"Cookie": f"{COOKIE}={answer.cookies[COOKIE].value}"}
+        for path in (
+            f"/coupons/{given.coupon}",
+            f"/coupons/{given.coupon}.svg",
+            f"/coupons/{given.coupon}.png",
+        ):
+            async with anna.get(path, headers=proof) as answer:
+                assert answer.status == 200
+            for stranger in (None, plain):
+                await page(anna, path, status=404, headers=stranger)
+
+
+async def test_a_consent_that_keeps_changing_is_refused_on_a_friendly_page() -> None:
+    async with guest_server() as server, phone(server.page_url) as anna:
+        forms = [ACCEPTED, ACCEPTED | {"marketing": "yes"}]
+        for number in range(CONSENTS_PER_HOUR_MAX):
+            await post(anna, "/consent", forms[number % 2])
+        refused = await post(anna, "/consent", forms[0], status=409)
+        assert 'role="alert">That was a lot at once.' in refused
+        assert 'name="marketing" value="yes" checked' in refused
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hans"])
+async def test_the_privacy_notice_names_the_cookie_and_how_long_it_lasts(language: str) -> None:
+    async with guest_server() as server, phone(server.page_url) as anna:
+        notice = await page(anna, f"/terms?lang={language}")
+        assert COOKIE in notice
+        assert "400" in notice
+        async with anna.post("/consent", data=ACCEPTED, allow_redirects=False) as answer:
+            assert answer.cookies[COOKIE]["max-age"] == str(400 * 24 * 3600)
 
 
 async def test_the_images_read_back_as_the_coupon() -> None:

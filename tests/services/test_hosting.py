@@ -7,17 +7,18 @@ import pytest
 from edge_agent.ports import StoreFull
 from edge_agent.services.hosting import MEMBER_TRIES_MAX, Wallet
 from engagement.campaign.model import Campaign
-from engagement.coupon.coupon import Standing
-from engagement.ids import CampaignId, CouponId
+from engagement.coupon.coupon import CouponRecord, Standing
+from engagement.ids import CampaignId, CouponId, MemberId, member_subject
 from engagement.refusal.reason import Reason
 from engagement.refusal.refusal import Refusal
-from engagement.visitor.visitor import Consent
+from engagement.visitor.visitor import CONSENTS_PER_HOUR_MAX, Consent
 from tests.fakes.shop import DAY_MS, HOUR_MS, campaign, shake_campaign
 from tests.fakes.store_front import MEMBER_CODE, StoreFront, store_front
 
 ANNA, BERT = "127.0.0.11", "127.0.0.12"
 CONSENT = Consent(given_ms=0, analytics=False, marketing=False, language="en", text_sha256="00")
 SHAKE = CampaignId("shake")
+BACK = campaign(id="welcome_back", number=9, trigger={"on": "welcome_back"})
 
 
 def nonce(number: int) -> bytes:
@@ -25,7 +26,9 @@ def nonce(number: int) -> bytes:
 
 
 async def welcome(front: StoreFront, address: str = ANNA) -> Wallet:
-    return await front.hosting.welcome(front.hosting.greet(address, None), CONSENT)
+    given = await front.hosting.welcome(front.hosting.greet(address, None), CONSENT)
+    assert isinstance(given, Wallet)
+    return given
 
 
 async def wallet(front: StoreFront, address: str = ANNA, cookie: str | None = None) -> Wallet | None:
@@ -45,6 +48,7 @@ async def test_the_welcome_coupon_is_given_once_however_often_one_consents() -> 
         second = await front.hosting.welcome(
             front.hosting.greet(ANNA, None), CONSENT.model_copy(update={"marketing": True})
         )
+        assert isinstance(second, Wallet)
         assert second.visitor == first.visitor
         assert second.cards == first.cards
         assert second.consent is not None
@@ -209,6 +213,62 @@ async def test_a_member_code_links_and_guessing_is_slowed_down() -> None:
         answers = [await front.hosting.link_member(guest, "guess") for _ in range(MEMBER_TRIES_MAX)]
         reasons = [answer.reason for answer in answers if isinstance(answer, Refusal)]
         assert reasons == [Reason.UNKNOWN_MEMBER_CODE] * (MEMBER_TRIES_MAX - 1) + [Reason.TOO_BUSY]
+
+
+async def member_coupon(front: StoreFront) -> CouponId:
+    """Give the member what their tag would bring them when they come in."""
+    (back,) = front.issuing.campaigns_on("welcome_back")
+    given = await front.issuing.give(back, member_subject(MemberId("m1")))
+    assert isinstance(given, CouponRecord)
+    return given.coupon
+
+
+async def test_a_members_coupons_are_shown_to_the_phone_that_proved_the_member_alone() -> None:
+    async with store_front(campaign(), BACK) as front:
+        plain = (await welcome(front)).cookie
+        coupon = await member_coupon(front)
+        linked = await front.hosting.link_member(front.hosting.greet(ANNA, plain), MEMBER_CODE)
+        assert isinstance(linked, Wallet)
+        assert linked.is_member
+        assert coupon in {card.coupon.coupon for card in linked.cards}
+        front = replace(front)
+        for address in (ANNA, BERT):
+            assert await wallet(front, address, linked.cookie) == linked
+            card = await front.hosting.card(front.hosting.greet(address, linked.cookie), coupon)
+            assert card is not None
+        for shown in (None, plain, f"{plain}.{'0' * 32}"):
+            own = await wallet(front, ANNA, shown)
+            assert own is not None
+            assert not own.is_member
+            assert own.cookie == plain
+            assert [card.coupon.campaign for card in own.cards] == ["welcome"]
+            assert await front.hosting.card(front.hosting.greet(ANNA, shown), coupon) is None
+
+
+async def test_a_change_of_consent_neither_grants_nor_loses_the_members_wallet() -> None:
+    async with store_front(campaign(), BACK) as front:
+        await welcome(front)
+        linked = await front.hosting.link_member(front.hosting.greet(ANNA, None), MEMBER_CODE)
+        assert isinstance(linked, Wallet)
+        changed = CONSENT.model_copy(update={"analytics": True})
+        for shown in (None, linked.cookie):
+            answer = await front.hosting.welcome(front.hosting.greet(ANNA, shown), changed)
+            assert isinstance(answer, Wallet)
+            assert answer.is_member == (shown is not None)
+            assert (answer.cookie == linked.cookie) == (shown is not None)
+
+
+async def test_a_phone_that_keeps_changing_its_consent_is_refused_even_after_a_restart() -> None:
+    async with store_front() as front:
+        answers = []
+        for number in range(CONSENTS_PER_HOUR_MAX + 5):
+            consent = CONSENT.model_copy(update={"marketing": number % 2 == 1})
+            answers.append(await front.hosting.welcome(front.hosting.greet(ANNA, None), consent))
+            front = replace(front)
+        refused = [answer for answer in answers if isinstance(answer, Refusal)]
+        # Every other one of the five asks for what already holds.
+        assert [answer.reason for answer in refused] == [Reason.TOO_BUSY] * 3
+        assert all(isinstance(answer, Wallet) for answer in answers[:CONSENTS_PER_HOUR_MAX])
 
 
 async def test_a_full_disk_keeps_no_consent_and_gives_no_coupon() -> None:

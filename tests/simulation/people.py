@@ -105,6 +105,8 @@ class Shopper:
         wallet = await self.street.insist(
             lambda at: at.hosting.welcome(at.hosting.greet(self.address, cookie), consent)
         )
+        # A shopper consents to the same thing every time, and that is never refused.
+        assert isinstance(wallet, Wallet)
         self._recognised(wallet, cookie)
         self.consented_ms = consented_ms
         self.street.witness.demand(wallet.consent is not None, f"{self.address}: the consent was not kept")

@@ -63,10 +63,10 @@ async def consent(request: web.Request) -> web.Response:
         return _refused(site, Refusal(Reason.NO_CONSENT), wording)
     given = consent_now(site, wording, analytics=body.analytics, marketing=body.marketing)
     try:
-        wallet = await site.hosting.welcome(site.guest(request), given)
+        answer = await site.hosting.welcome(site.guest(request), given)
     except StoreFull:
         return _refused(site, Refusal(Reason.STORE_FULL), wording)
-    return with_cookie(web.json_response(_wallet_json(site, wallet, wording)), wallet)
+    return _wallet_or_refused(site, answer, wording)
 
 
 async def play(request: web.Request) -> web.Response:
@@ -100,16 +100,14 @@ async def wallet(request: web.Request) -> web.Response:
 
 
 async def member(request: web.Request) -> web.Response:
-    """Open a member's wallet on this phone."""
+    """Open a member's wallet on this phone; the answer's cookie is what keeps it open."""
     site, wording = _site(request)
     body = await read_body(request, MemberBody)
     try:
         answer = await site.hosting.link_member(site.guest(request), body.code)
     except StoreFull:
         return _refused(site, Refusal(Reason.STORE_FULL), wording)
-    if isinstance(answer, Refusal):
-        return _refused(site, answer, wording)
-    return with_cookie(web.json_response(_wallet_json(site, answer, wording)), answer)
+    return _wallet_or_refused(site, answer, wording)
 
 
 async def sightings(request: web.Request) -> web.Response:
@@ -173,6 +171,12 @@ async def draw(request: web.Request) -> web.Response:
 def _site(request: web.Request) -> tuple[Site, Wording]:
     site = request.app[SITE]
     return site, site.wording(request)
+
+
+def _wallet_or_refused(site: Site, answer: Wallet | Refusal, wording: Wording) -> web.Response:
+    if isinstance(answer, Refusal):
+        return _refused(site, answer, wording)
+    return with_cookie(web.json_response(_wallet_json(site, answer, wording)), answer)
 
 
 def _wallet_json(site: Site, held: Wallet, wording: Wording) -> dict[str, object]:

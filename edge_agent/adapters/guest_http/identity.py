@@ -10,6 +10,8 @@ from edge_agent.adapters.wording import Wording
 from edge_agent.services.hosting import Wallet
 from engagement.visitor.visitor import Consent
 
+_DAY_S = 24 * 3600
+
 A = TypeVar("A", bound=web.StreamResponse)
 
 
@@ -27,7 +29,7 @@ def terms_paragraphs(wording: Wording) -> list[tuple[str, str]]:
     return [
         (say("terms.offers_title"), say("terms.offers")),
         (say("terms.draw_title"), say("terms.draw")),
-        (say("terms.kept_title"), say("terms.kept")),
+        (say("terms.kept_title"), say("terms.kept", cookie=COOKIE, days=COOKIE_AGE_S // _DAY_S)),
         (say("terms.choice_title"), say("terms.choice")),
         (say("terms.end_title"), say("terms.end")),
     ]

@@ -1,4 +1,7 @@
-"""The pages: server-rendered, whole without JavaScript, cookies or storage; every change is a form post and a redirect."""
+"""The pages: server-rendered, whole without JavaScript, cookies or storage; every change is a form post and a redirect.
+
+The member code alone is answered without a redirect: a phone that keeps no cookie sees the member's wallet only there.
+"""
 
 import re
 from collections.abc import Mapping
@@ -81,10 +84,12 @@ async def consent(request: web.Request) -> web.Response:
         site, wording, analytics=form.get("analytics") == "yes", marketing=form.get("marketing") == "yes"
     )
     try:
-        wallet = await site.hosting.welcome(site.guest(request), given)
+        answer = await site.hosting.welcome(site.guest(request), given)
     except StoreFull:
         return await _front_door(request, status=409, problem=_say(site, Reason.STORE_FULL, wording))
-    return with_cookie(_see_other(request, "/wallet" if form.get("back") == "wallet" else "/"), wallet)
+    if isinstance(answer, Refusal):
+        return await _refused_wallet(request, answer)
+    return with_cookie(_see_other(request, "/wallet" if form.get("back") == "wallet" else "/"), answer)
 
 
 async def play(request: web.Request) -> web.Response:
@@ -137,6 +142,20 @@ async def _wallet_page(request: web.Request, *, status: int = 200, problem: str 
     held = await site.hosting.wallet(site.guest(request))
     if held is None or held.consent is None:
         return _see_other(request, "/")
+    return _shown_wallet(request, held, status=status, problem=problem)
+
+
+async def _refused_wallet(request: web.Request, refusal: Refusal) -> web.Response:
+    """The wallet as it stands, with the reason why what was asked of it was not done."""
+    site = request.app[SITE]
+    say = refusal_sentences(refusal, site.wording(request), site.premises.zone)
+    return await _wallet_page(request, status=409, problem=f"{say.shopper} {say.remedy}".strip())
+
+
+def _shown_wallet(
+    request: web.Request, held: Wallet, *, status: int = 200, problem: str = ""
+) -> web.Response:
+    site = request.app[SITE]
     wording = site.wording(request)
     facts = {
         "cards": [card_view(card, wording, site.premises.zone) for card in held.cards],
@@ -158,9 +177,8 @@ async def member(request: web.Request) -> web.Response:
     except StoreFull:
         answer = Refusal(Reason.STORE_FULL)
     if isinstance(answer, Refusal):
-        say = refusal_sentences(answer, site.wording(request), site.premises.zone)
-        return await _wallet_page(request, status=409, problem=f"{say.shopper} {say.remedy}".strip())
-    return with_cookie(_see_other(request, "/wallet"), answer)
+        return await _refused_wallet(request, answer)
+    return _shown_wallet(request, answer)
 
 
 async def coupon(request: web.Request) -> web.Response:
