@@ -1,16 +1,17 @@
 """What HQ's people look at: branches, agents, campaigns, the funnel, and one coupon's life."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from cloud_api.ports import AgentState, Clock, KnownAgent, LaneState, MoneyLine, Storage
 from cloud_api.services.chain_view import ChainView
 from cloud_api.services.registry import Registry
 from engagement.campaign.model import Campaign
 from engagement.campaign.state import CampaignState, campaign_state
-from engagement.clock.moment import Moment
+from engagement.clock.moment import Moment, from_ms
 from engagement.coupon.code import SignedCode, read_code
 from engagement.coupon.lifecycle import CouponState
 from engagement.coupon.token import TokenBody, minute_of
@@ -26,6 +27,10 @@ _AFTER = {
     "redemption_undone": CouponState.ACTIVE,
 }
 Standing = Literal["active", "expired", "redeemed", "voided"]
+# An open store has something to tell every few minutes; closed overnight it has not.
+_FRESH_MS = 10 * 60_000
+_QUIET_MS = 24 * 3600 * 1000
+Contact = Literal["fresh", "quiet", "silent", "never", "revoked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,28 @@ class Overview:
 
     def branches(self) -> Sequence[Branch]:
         return self._chain.branches
+
+    def today(self) -> LocalDay:
+        """The day that most branches have now."""
+        now = from_ms(self._clock.now_ms())
+        zones = Counter(branch.time_zone for branch in self._chain.branches)
+        days: Counter[LocalDay] = Counter()
+        for zone, branches in zones.items():
+            days[LocalDay(now.astimezone(ZoneInfo(zone)).date().isoformat())] += branches
+        return max(days, key=lambda day: (days[day], day)) if days else LocalDay(now.date().isoformat())
+
+    def since_ms(self, instant_ms: int) -> int:
+        """How long ago something was, by HQ's clock."""
+        return self._clock.now_ms() - instant_ms
+
+    def contact(self, agent: AgentView) -> Contact:
+        """``quiet`` is what a closed store is; ``silent`` is longer than any night."""
+        if agent.state == "revoked":
+            return "revoked"
+        if agent.state != "active" or agent.last_contact_ms is None:
+            return "never"
+        since_ms = self.since_ms(agent.last_contact_ms)
+        return "fresh" if since_ms < _FRESH_MS else "quiet" if since_ms < _QUIET_MS else "silent"
 
     def campaigns(self) -> Sequence[tuple[Campaign, CampaignState]]:
         """Each with what its window says of it."""

@@ -67,6 +67,11 @@ class StoreAddress:
         return f"https://{ADDRESS}:{self.cloud_port}"
 
     @property
+    def hq_url(self) -> str:
+        """The console; with its slash, which browsers would add."""
+        return f"{self.cloud_api_url}/"
+
+    @property
     def cloud_health_url(self) -> str:
         return f"{self.cloud_api_url}/health"
 
@@ -92,6 +97,7 @@ def run_facts(
         "till_url": address.till_url,
         "staff_api_url": address.staff_api_url,
         "health_url": address.health_url,
+        "hq_url": address.hq_url,
         "cloud_api_url": address.cloud_api_url,
         "cloud_health_url": address.cloud_health_url,
         "ca_file": str(ca_file),
@@ -125,7 +131,7 @@ def summary(
                 then sign in as {facts["cashier"]} with PIN {facts["cashier_pin"]}
   Staff API     {facts["staff_api_url"]}
   Health        {facts["health_url"]}
-  HQ            {facts["cloud_api_url"]} (answers in JSON; its console page is not built yet)
+  HQ            {facts["hq_url"]}
                 sign in as {facts["hq_user"]} with {password}
   HQ's health   {facts["cloud_health_url"]}
   Member code   {facts["member_code"] or "none: no member carries a tag"}

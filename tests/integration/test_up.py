@@ -33,7 +33,7 @@ from tests.needs import needs_command
 
 KEYS = [
     "version", "branch", "radio", "shopper_url", "shopper_https_url", "till_url", "staff_api_url", "health_url",
-    "cloud_api_url", "cloud_health_url", "ca_file", "till_token", "cashier", "cashier_pin", "member_code", "hq_user",
+    "hq_url", "cloud_api_url", "cloud_health_url", "ca_file", "till_token", "cashier", "cashier_pin", "member_code", "hq_user",
     "hq_password", "pids",
 ]  # fmt: skip
 
@@ -61,7 +61,14 @@ class TestOpenStore:
 
     def test_every_address_answers_and_verifies(self, store: Up) -> None:
         facts = store.facts()
-        for key in ("shopper_url", "shopper_https_url", "till_url", "health_url", "cloud_health_url"):
+        for key in (
+            "shopper_url",
+            "shopper_https_url",
+            "till_url",
+            "health_url",
+            "hq_url",
+            "cloud_health_url",
+        ):
             status, body = get(facts[key], facts["ca_file"])
             assert status in (200, 301, 302, 303, 307, 308), (key, status, body[:300])
         for key in ("staff_api_url", "cloud_api_url"):
@@ -99,7 +106,7 @@ class TestOpenStore:
             "member_code",
             "radio",
             "ca_file",
-            "cloud_api_url",
+            "hq_url",
             "cloud_health_url",
         ):
             assert facts[key] in store.text, key

@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from cloud_api.adapters.http.agent_routes import AGENT_API
+from cloud_api.adapters.http.console.views import add_console
 from cloud_api.adapters.http.hq_routes import HQ_API
 from cloud_api.adapters.http.openapi import describe
 from cloud_api.adapters.http.parts import PARTS, Parts
@@ -47,6 +48,7 @@ def build_app(parts: Parts, *, now_s: Callable[[], float] = monotonic) -> web.Ap
         return web.json_response(document)
 
     app.router.add_get("/openapi.json", openapi)
+    add_console(app)
     app.on_response_prepare.append(_add_headers)
     return app
 

@@ -25,7 +25,7 @@ def token_of(request: web.Request) -> str:
     cookie = request.cookies.get(SESSION_COOKIE, "")
     if not cookie:
         raise unauthorised("token_missing", _HINT)
-    if request.method not in ("GET", "HEAD") and not _is_own_origin(request):
+    if request.method not in ("GET", "HEAD") and not is_own_origin(request):
         raise Problem(
             403, "foreign_origin", "Sent from another site", "Send the token in the Authorization header."
         )
@@ -50,7 +50,7 @@ def forget_session(response: web.StreamResponse) -> None:
     response.del_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
 
 
-def _is_own_origin(request: web.Request) -> bool:
+def is_own_origin(request: web.Request) -> bool:
     """Every browser names the origin of what changes something."""
     origin = request.headers.get("Origin")
     return origin is not None and origin.rpartition("://")[2] == request.host

@@ -1,0 +1,164 @@
+"""What every page of the console shares: its language, its frame, and who may see it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from aiohttp import web
+
+from cloud_api.adapters.http.console.files import ASSET_MARK
+from cloud_api.adapters.http.doors import SESSION_COOKIE, is_own_origin
+from cloud_api.adapters.http.operations import BODY_BYTES_MAX, limited_body
+from cloud_api.adapters.http.parts import PARTS, Parts
+from cloud_api.adapters.http.problems import Problem, as_problem
+from cloud_api.adapters.page_templates import PageTemplates
+from cloud_api.adapters.wording import Catalogue, Wording
+
+ENDONYMS = {"en": "English", "zh-Hans": "简体中文"}
+# The pages in the order of the navigation: address, and the key of its name.
+PAGES = (("/", "nav.overview"), ("/coupon", "nav.coupon"))
+_LANGUAGE_COOKIE = "__Host-language"
+_LANGUAGE_S = 365 * 24 * 3600
+_TOKEN_CHARS_MAX = 128
+_FIELDS_MAX = 20
+# Nothing comes from elsewhere and nothing is written into the page; pages that frame ours get nothing.
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True)
+class Console:
+    """What the pages are made with, read once."""
+
+    templates: PageTemplates
+    catalogue: Catalogue
+
+    @classmethod
+    def load(cls) -> "Console":
+        """Errors: CatalogueFault."""
+        return cls(PageTemplates(), Catalogue.load())
+
+
+CONSOLE = web.AppKey("console", Console)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One request for a page, in the reader's language. ``user``: empty while nobody is signed in."""
+
+    request: web.Request
+    parts: Parts
+    wording: Wording
+    user: str
+
+    def answer(self, template: str, facts: Mapping[str, object], *, status: int = 200) -> web.Response:
+        html = self.request.app[CONSOLE].templates.render(template, self._frame() | dict(facts))
+        response = web.Response(text=html, content_type="text/html", charset="utf-8", status=status)
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["Content-Language"] = self.wording.language
+        response.headers["Vary"] = "Accept-Language, Cookie"
+        if self.request.query.get("lang") in ENDONYMS:
+            response.set_cookie(
+                _LANGUAGE_COOKIE,
+                self.wording.language,
+                max_age=_LANGUAGE_S,
+                path="/",
+                secure=True,
+                httponly=True,
+                samesite="Strict",
+            )
+        return response
+
+    def _frame(self) -> dict[str, object]:
+        query = [(name, value) for name, value in self.request.query.items() if name != "lang"]
+        return {
+            "t": self.wording.text,
+            "money": self.wording.money,
+            "number": self.wording.number,
+            "share": self.wording.share,
+            "language": self.wording.language,
+            "languages": [
+                (tag, name, "?" + urlencode([*query, ("lang", tag)])) for tag, name in ENDONYMS.items()
+            ],
+            "user": self.user,
+            "here": self.request.path,
+            "pages": PAGES,
+            "asset": lambda name: f"/assets/{ASSET_MARK}/{name}",
+        }
+
+
+PageHandler = Callable[[Page], Awaitable[web.StreamResponse]]
+RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def page_of(request: web.Request) -> Page:
+    """Errors: StorageFailed."""
+    parts = request.app[PARTS]
+    chosen = request.query.get("lang") or request.cookies.get(_LANGUAGE_COOKIE)
+    wording = request.app[CONSOLE].catalogue.choose(chosen, request.headers.get("Accept-Language"))
+    token = session_of(request)
+    user = await parts.signing_in.user_of(token) if token else None
+    return Page(request, parts, wording, user or "")
+
+
+def session_of(request: web.Request) -> str:
+    """The token of the session's cookie; empty where there is none."""
+    return request.cookies.get(SESSION_COOKIE, "")[:_TOKEN_CHARS_MAX]
+
+
+def open_page(handler: PageHandler) -> RawHandler:
+    """For everybody; what changes something must come from our own pages. A failure is told as a page too."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        page = await page_of(request)
+        try:
+            if request.method == "POST" and not is_own_origin(request):
+                raise Problem(403, "foreign_origin", "Sent from another site", "Open the console again.")
+            return await handler(page)
+        except Exception as error:  # what is known becomes a page; the rest is recorded at the request's top
+            problem = as_problem(error)
+            if problem is None:
+                raise
+            return refused_page(page, problem)
+
+    return handle
+
+
+def signed_in_page(handler: PageHandler) -> RawHandler:
+    """Others are asked to sign in, and come back to the overview."""
+
+    async def handle(page: Page) -> web.StreamResponse:
+        return await handler(page) if page.user else sign_in_form(page)
+
+    return open_page(handle)
+
+
+def sign_in_form(page: Page, *, problem: str = "", name: str = "", status: int = 200) -> web.Response:
+    return page.answer("sign_in.html", {"problem": problem, "name": name}, status=status)
+
+
+def refused_page(page: Page, problem: Problem) -> web.Response:
+    said = "error.foreign" if problem.code == "foreign_origin" else "error.busy"
+    text = page.wording.text(said if problem.status in (403, 503) else "error.form")
+    response = page.answer("error.html", {"problem": text, "code": problem.code}, status=problem.status)
+    response.headers.update(problem.headers)
+    return response
+
+
+async def read_form(page: Page) -> Mapping[str, str]:
+    """The fields of a urlencoded form. Errors: Problem 400, 413, 415."""
+    request = page.request
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Problem(415, "wrong_type", "Another type of body", "Send a form.")
+    data = await limited_body(request, BODY_BYTES_MAX)
+    try:
+        return dict(parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX))
+    except ValueError:
+        raise Problem(400, "form_unreadable", "The form cannot be read", "Open the page again.") from None
+
+
+def see_other(address: str) -> web.Response:
+    """Go on there with a GET."""
+    return web.Response(status=303, headers={"Location": address})

@@ -1,0 +1,167 @@
+"""A real Chromium on HQ's console: signing in, numbers that come by themselves, a coupon's life, and axe."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from playwright.async_api import Page, async_playwright, expect
+
+from engagement.coupon.short_code import make_short_code
+from engagement.journal.event import Lane
+from tests.fakes.cloud_process import PASSWORD, USER, CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.happenings import consented, money
+from tests.fakes.hq import AGENT, HARBOUR, Journal
+from tests.fakes.tablet import ARGUMENTS, PHONE, TABLET
+from tests.needs import CHROMIUM, needs_chromium
+
+DAY = "/?from=2026-11-21&to=2026-11-21"
+CODE = make_short_code(key=b"k", agent_number=1, lease_number=1, serial=1, not_before_min=1)
+# From redemption to console, on a good line.
+_LAG_MS_MAX = 2000
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[CloudProcess]:
+    needs_chromium()
+    async with cloud(CloudHome(tmp_path)) as process:
+        yield process
+
+
+@pytest.fixture
+async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
+    async with desk(running.home) as opened:
+        await opened.sign_in()
+        await opened.enrol(HARBOUR, AGENT)
+        yield opened
+
+
+@asynccontextmanager
+async def browser(hq: Desk, **options: Any) -> AsyncIterator[Page]:
+    """A fresh one. A page that throws, or breaks its own content policy, fails the test."""
+    faults: list[str] = []
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        settings: dict[str, Any] = {
+            "viewport": TABLET,
+            "locale": "en-GB",
+            "ignore_https_errors": True,
+            "base_url": hq.home.url,
+        }
+        context = await chromium.new_context(**(settings | options))
+        page = await context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
+        yield page
+        await context.close()
+        await chromium.close()
+    assert faults == []
+
+
+async def sign_in(page: Page, *, user: str = USER, password: str = PASSWORD) -> None:
+    await page.goto("/")
+    await page.locator("#user").fill(user)
+    await page.locator("#password").fill(password)
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+
+
+async def send(hq: Desk, journal: Journal) -> None:
+    for lane in (Lane.MONEY, Lane.ENGAGEMENT):
+        status, answer = await hq.send(AGENT, journal.packed(lane=lane))
+        assert status == 200, answer
+
+
+def a_day() -> Journal:
+    journal = Journal()
+    journal.add(consented(), consented(), *money(3))
+    return journal
+
+
+async def test_a_wrong_password_says_so_and_the_right_one_opens(hq: Desk) -> None:
+    async with browser(hq) as page:
+        await sign_in(page, password="wrong")
+        await expect(page.get_by_role("alert")).to_contain_text("User or password is wrong.")
+        await expect(page.locator("#password")).to_be_focused()
+        await page.keyboard.type(PASSWORD)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Today")).to_be_visible()
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def test_numbers_come_by_themselves(hq: Desk) -> None:
+    async with browser(hq) as page:
+        await sign_in(page)
+        await page.goto(DAY)
+        await expect(page.locator("#state")).to_have_text("Live")
+        redeemed = page.locator("[data-campaign=welcome] [data-of=redeemed]")
+        await expect(redeemed).to_have_text("0")
+        await page.locator("#branch").fill("HAR")
+        await send(hq, a_day())
+        await expect(redeemed).to_have_text("1", timeout=_LAG_MS_MAX)
+        await expect(page.locator("[data-campaign=welcome] [data-of=value]")).to_have_text("CN¥20.00")
+        await expect(page.locator("[data-agent=harbour-1]")).to_contain_text("In contact")
+        await expect(page.locator("#branch")).to_have_value("HAR")
+
+
+async def test_a_coupon_is_found_by_its_code(hq: Desk) -> None:
+    await send(hq, a_day())
+    async with browser(hq) as page:
+        await sign_in(page)
+        await page.get_by_role("link", name="Find a coupon").click()
+        await expect(page.locator("#code")).to_be_focused()
+        await page.keyboard.type(CODE)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".timeline li")).to_have_count(2)
+        await expect(page.locator(".timeline .coupon_redeemed")).to_contain_text("till-1 · Li")
+        assert CODE not in page.url
+
+
+async def test_everything_works_without_scripts(hq: Desk) -> None:
+    await send(hq, a_day())
+    async with browser(hq, java_script_enabled=False) as page:
+        await sign_in(page)
+        await page.locator("#from").fill("2026-11-21")
+        await page.locator("#to").fill("2026-11-21")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.locator("[data-campaign=welcome] [data-of=claimed]")).to_have_text("2")
+        await page.get_by_role("link", name="简体中文").click()
+        await expect(page.locator("[data-campaign=welcome] .steps")).to_contain_text("已领取")
+        await page.get_by_role("link", name="查券").click()
+        await page.locator("#code").fill(CODE)
+        await page.get_by_role("button", name="查找").click()
+        await expect(page.locator(".timeline li")).to_have_count(2)
+
+
+@pytest.mark.parametrize("size", [TABLET, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_barrier_that_axe_finds(hq: Desk, tmp_path: Path, size: dict[str, int], scheme: str) -> None:
+    journal = a_day()
+    journal.add_raw(Lane.MONEY, b"{}")
+    await send(hq, journal)
+    async with browser(hq, viewport=size, color_scheme=scheme) as page:
+        await sign_in(page, password="wrong")
+        await _check(page, tmp_path / "sign_in.png")
+        await sign_in(page)
+        await expect(page.locator("#state")).to_have_text("Live")
+        for address in (DAY, "/?branch=none", DAY + "&lang=zh-Hans", "/?lang=en", "/coupon"):
+            await page.goto(address)
+            await _check(page, tmp_path / f"page{len(address)}.png")
+        for code in ("1", CODE):
+            await page.locator("#code").fill(code)
+            async with page.expect_navigation():
+                await page.keyboard.press("Enter")
+            await expect(page.get_by_role("alert").or_(page.locator(".timeline"))).to_be_visible()
+            await _check(page, tmp_path / f"coupon{len(code)}.png")
+
+
+async def _check(page: Page, picture: Path) -> None:
+    """Also that nothing is wider than the screen."""
+    await page.screenshot(path=picture, full_page=True, animations="disabled")
+    found = await Axe().run(page)
+    assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"
+    assert page.viewport_size is not None
+    assert await page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]

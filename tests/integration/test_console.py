@@ -1,0 +1,289 @@
+"""The console as a browser without scripts meets it: a real cloud, pages, forms, cookies and the stream of events."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, CookieJar, TCPConnector
+
+from cloud_api.adapters.wording import Catalogue
+from cloud_api.services.signing_in import TRIES_MAX
+from engagement.coupon.short_code import make_short_code
+from engagement.journal.event import Lane
+from tests.fakes.cloud_process import PASSWORD, USER, CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.happenings import consented, issued, money, redeemed
+from tests.fakes.hq import AGENT, HARBOUR, Journal
+from tests.house.tree import ROOT
+
+DAY = "/?from=2026-11-21&to=2026-11-21"
+_HAS_NUMBER = r'data-campaign="welcome".*?data-of="{}">([^<]*)<'
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[CloudProcess]:
+    async with cloud(CloudHome(tmp_path)) as process:
+        yield process
+
+
+@pytest.fixture
+async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
+    """With one agent that is enrolled."""
+    async with desk(running.home) as opened:
+        await opened.sign_in()
+        await opened.enrol(HARBOUR, AGENT)
+        yield opened
+
+
+class Browser:
+    """Keeps cookies, names its origin with every form, and follows no redirect by itself."""
+
+    def __init__(self, session: ClientSession, url: str) -> None:
+        self.session = session
+        self.url = url
+
+    async def get(self, path: str, **headers: str) -> tuple[ClientResponse, str]:
+        async with self.session.get(self.url + path, headers=headers, allow_redirects=False) as response:
+            return response, await response.text()
+
+    async def post(
+        self, path: str, form: Mapping[str, str], *, origin: str | None = ""
+    ) -> tuple[ClientResponse, str]:
+        """``origin``: empty for our own, None to name none."""
+        headers = {} if origin is None else {"Origin": origin or self.url}
+        async with self.session.post(
+            self.url + path, data=dict(form), headers=headers, allow_redirects=False
+        ) as response:
+            return response, await response.text()
+
+    async def sign_in(self, password: str = PASSWORD) -> tuple[ClientResponse, str]:
+        return await self.post("/signin", {"user": USER, "password": password})
+
+
+@pytest.fixture
+async def browser(running: CloudProcess) -> AsyncIterator[Browser]:
+    tls = ssl.create_default_context(cafile=running.home.folder / "ca.pem")
+    async with ClientSession(
+        connector=TCPConnector(ssl=tls), cookie_jar=CookieJar(unsafe=True), timeout=ClientTimeout(total=30)
+    ) as session:
+        yield Browser(session, running.home.url)
+
+
+def number(html: str, of: str) -> str:
+    found = re.search(_HAS_NUMBER.format(of), html, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def code_of(serial: int) -> str:
+    return make_short_code(key=b"k", agent_number=1, lease_number=1, serial=serial, not_before_min=1)
+
+
+async def test_without_a_session_there_is_only_the_way_in(browser: Browser) -> None:
+    for path in ("/", DAY, "/coupon"):
+        response, html = await browser.get(path)
+        assert response.status == 200
+        assert 'action="/signin"' in html
+        assert "welcome" not in html
+    response, html = await browser.post("/coupon", {"code": code_of(1)})
+    assert 'action="/signin"' in html
+    response, _ = await browser.get("/events")
+    assert response.status == 401
+
+
+async def test_signing_in_and_out(browser: Browser) -> None:
+    response, html = await browser.sign_in("wrong")
+    assert (response.status, response.cookies) == (401, {})
+    assert "User or password is wrong." in html
+    assert f'value="{USER}"' in html
+    response, _ = await browser.sign_in()
+    assert (response.status, response.headers["Location"]) == (303, "/")
+    cookie = response.cookies["__Host-session"]
+    assert (cookie["samesite"], cookie["secure"], cookie["httponly"], cookie["path"]) == (
+        "Strict", True, True, "/",
+    )  # fmt: skip
+    _, html = await browser.get("/")
+    assert 'action="/signout"' in html
+    token = cookie.value
+    response, _ = await browser.post("/signout", {})
+    assert response.status == 303
+    _, html = await browser.get("/", Cookie=f"__Host-session={token}")
+    assert 'action="/signin"' in html
+
+
+async def test_guessing_is_slowed_as_at_the_api(browser: Browser, hq: Desk) -> None:
+    for _ in range(TRIES_MAX):
+        await browser.sign_in("wrong")
+    response, html = await browser.sign_in()
+    assert response.status == 429
+    assert "Too many wrong passwords" in html
+    status, _ = await hq.ask("POST", "/v1/sessions", {"user": USER, "password": PASSWORD})
+    assert status == 429
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.test", "null", None])
+async def test_another_site_changes_nothing(browser: Browser, origin: str | None) -> None:
+    response, html = await browser.post("/signin", {"user": USER, "password": PASSWORD}, origin=origin)
+    assert (response.status, response.cookies) == (403, {})
+    assert "did not come from our own page" in html
+    await browser.sign_in()
+    response, _ = await browser.post("/signout", {}, origin=origin)
+    assert response.status == 403
+    _, html = await browser.get("/")
+    assert 'action="/signout"' in html
+
+
+async def test_forms_that_are_none(browser: Browser) -> None:
+    headers = {"Origin": browser.url}
+    for data, content_type, status in (
+        (b"{}", "application/json", 415),
+        (b"user=" + b"a" * 20_000, "application/x-www-form-urlencoded", 413),
+        (b"user=\xff", "application/x-www-form-urlencoded", 400),
+        (b"&".join([b"a=b"] * 50), "application/x-www-form-urlencoded", 400),
+    ):
+        async with browser.session.post(
+            browser.url + "/signin", data=data, headers=headers | {"Content-Type": content_type}
+        ) as response:
+            assert response.status == status
+            assert response.content_type == "text/html"
+
+
+async def test_nothing_may_run_or_be_framed(browser: Browser) -> None:
+    response, html = await browser.get("/")
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert " style=" not in html
+    assert "<script>" not in html
+    asset = re.search(r'href="(/assets/[^"]+\.css)"', html)
+    assert asset is not None
+    response, style = await browser.get(asset[1])
+    assert (response.status, response.content_type) == (200, "text/css")
+    assert "immutable" in response.headers["Cache-Control"]
+    assert "prefers-color-scheme" in style
+    response, _ = await browser.get("/assets/x/base.html")
+    assert response.status == 404
+
+
+async def test_the_numbers_of_a_day_and_the_agents(browser: Browser, hq: Desk) -> None:
+    await browser.sign_in()
+    journal = Journal()
+    journal.add(consented(), *money(3))
+    journal.add_raw(Lane.MONEY, b"{}")
+    for lane in (Lane.MONEY, Lane.ENGAGEMENT):
+        assert (await hq.send(AGENT, journal.packed(lane=lane)))[0] == 200
+    response, html = await browser.get(DAY)
+    assert response.status == 200
+    assert [number(html, of) for of in ("detected", "shown", "claimed", "redeemed", "value")] == [
+        "1", "1", "2", "1", "CN¥20.00",
+    ]  # fmt: skip
+    assert "In contact" in html
+    assert "Not enrolled yet" in html
+    assert re.search(r'data-agent="harbour-1".*?data-of="letters">1<', html, re.DOTALL)
+    _, html = await browser.get("/?from=2026-11-22&to=2026-11-22")
+    assert number(html, "claimed") == "0"
+    _, html = await browser.get(DAY + "&branch=park")
+    assert number(html, "claimed") == "0"
+    assert "harbour-1" not in html
+
+
+async def test_days_and_branches_that_are_none(browser: Browser, hq: Desk) -> None:
+    await browser.sign_in()
+    for query, said in (
+        ("from=2026-02-30", "These days cannot be used"),
+        ("from=2026-11-21&to=2026-11-20", "These days cannot be used"),
+        ("from=%3Cscript%3E", "These days cannot be used"),
+        ("branch=%3Cb%3E", "There is no branch &lt;b&gt;."),
+    ):
+        response, html = await browser.get(f"/?{query}")
+        assert response.status == 422
+        assert said in html
+
+
+async def test_one_coupons_life(browser: Browser, hq: Desk) -> None:
+    await browser.sign_in()
+    journal = Journal()
+    journal.add(issued(1), redeemed(1))
+    await hq.send(AGENT, journal.packed())
+    code = code_of(1)
+    response, html = await browser.post("/coupon", {"code": f" {code[:5]} {code[5:]} "})
+    assert response.status == 200
+    steps = re.findall(r'<li class="(coupon_\w+)">', html)
+    assert steps == ["coupon_issued", "coupon_redeemed"]
+    assert "CN¥20.00" in html
+    assert "till-1 · Li" in html
+    for code, said in (
+        (code_of(2), "No coupon has this code"),
+        ("C1:<b>", "no code of ours"),
+        ("", "no code of"),
+    ):
+        response, html = await browser.post("/coupon", {"code": code})
+        assert response.status == 404
+        assert said in html
+        assert "<b>" not in html.replace("<b>Beckon", "").replace(f"<b>{USER}", "")
+
+
+async def test_chinese_by_the_browser_or_by_choice(browser: Browser) -> None:
+    _, html = await browser.get("/", **{"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
+    assert '<html lang="zh-Hans">' in html
+    assert "登录" in html
+    _, html = await browser.get("/?lang=zh-Hans")
+    assert '<html lang="zh-Hans">' in html
+    await browser.sign_in()
+    response, html = await browser.get(DAY)
+    assert "已核销" in html
+    assert response.headers["Content-Language"] == "zh-Hans"
+    assert 'href="?from=2026-11-21&amp;to=2026-11-21&amp;lang=en"' in html
+    _, html = await browser.get("/?lang=xx")
+    assert '<html lang="en">' in html
+
+
+async def test_the_stream_says_when_something_came(browser: Browser, hq: Desk) -> None:
+    await browser.sign_in()
+    journal = Journal()
+    journal.add(*money(2))
+    async with browser.session.get(browser.url + "/events") as stream, asyncio.timeout(10):
+        assert stream.content_type == "text/event-stream"
+        assert await _next_event(stream) == "changed"
+        await hq.send(AGENT, journal.packed())
+        async with asyncio.timeout(2):
+            assert await _next_event(stream) == "changed"
+    _, html = await browser.get(DAY)
+    assert number(html, "redeemed") == "1"
+
+
+async def test_open_streams_do_not_hold_the_cloud_up(browser: Browser, running: CloudProcess) -> None:
+    await browser.sign_in()
+    async with browser.session.get(browser.url + "/events") as stream:
+        assert await _next_event(stream) == "changed"
+        began_s = asyncio.get_running_loop().time()
+        assert await asyncio.to_thread(running.stop) == 0
+        assert asyncio.get_running_loop().time() - began_s < 10
+
+
+async def _next_event(stream: ClientResponse) -> str:
+    async for line in stream.content:
+        if line.startswith(b"event: "):
+            return line.removeprefix(b"event: ").decode().strip()
+    raise AssertionError("the stream ended")
+
+
+def test_each_key_has_a_text_in_both_languages_and_is_used() -> None:
+    english, chinese = Catalogue.load().wordings
+    assert english.texts.keys() == chinese.texts.keys()
+    folders = ("cloud_api/web/console", "cloud_api/adapters/http/console")
+    sources = "".join(
+        path.read_text()
+        for folder in folders
+        for path in (ROOT / folder).glob("*")
+        if path.suffix in (".html", ".py")
+    )
+    used = set(re.findall(r"""["']([a-z_]+\.[a-z0-9_]+)["']""", sources))
+    assert set(re.findall(r"\bt\('([a-z_]+\.[a-z0-9_]+)'[,)]", sources)) <= english.texts.keys()
+    families = tuple(re.findall(r"""["']([a-z_]+\.)["'{]""", sources))
+    for key, text in english.texts.items():
+        assert key in used or key.startswith(families), f"nobody says {key}"
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", chinese.texts[key])), key
