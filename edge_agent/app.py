@@ -20,6 +20,7 @@ from edge_agent.adapters.bundle_file import read_bundle
 from edge_agent.adapters.clock import SystemClock
 from edge_agent.adapters.enrolment_files import FolderEnrolmentFiles
 from edge_agent.adapters.entropy import SystemEntropy
+from edge_agent.adapters.guest_door import Entrance, GuestDoor, limits_of_process
 from edge_agent.adapters.guest_http.apps import build_guest_apps
 from edge_agent.adapters.hq_client import open_hq_client
 from edge_agent.adapters.lan import ZeroconfLan
@@ -63,8 +64,12 @@ ENROLMENT_FILE = "enrolment.json"
 _REQUESTS_S_MAX = 3.0
 # HQ may have the day's last sales this long after the listeners closed; what is left goes out at the next start.
 _LAST_SYNC_S_MAX = 3.0
-# Phones that knock in the same instant wait in the kernel, not at our door.
+# Tills that come back in the same instant wait in the kernel, not at our door.
 _BACKLOG = 4096
+# A phone asks for all that it needs within seconds; aiohttp would keep its place for an hour.
+_GUEST_IDLE_S_MAX = 15.0
+# A till keeps its connection through a quiet hour, so that a redemption waits for no handshake; aiohttp's default.
+_TILL_IDLE_S_MAX = 3630.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class _Services:
     hearing: Hearing
     tending: Tending
     board: Board
+    door: GuestDoor
 
 
 async def run_agent(settings: Settings) -> None:
@@ -145,6 +151,7 @@ def _build_services(
     issuing = Issuing(premises)
     board = Board(bundle.branch.beacons, clock)
     hearing = Hearing(premises, issuing, radio, board)
+    door = GuestDoor(clock, limits_of_process())
     return _Services(
         premises=premises,
         hosting=Hosting(premises, issuing, NeighbourTable(), visit_keys),
@@ -162,10 +169,12 @@ def _build_services(
             hearing=hearing,
             line=line,
             life=systemd,
+            guests=door,
             certificate_ends_ms=tls.ends_ms,
             versions=(version("beckon"), f"SQLite {store.sqlite_version}"),
         ),
         board=board,
+        door=door,
     )
 
 
@@ -263,13 +272,30 @@ async def _serving(
         health=services.tending,
     )
     async with AsyncExitStack() as stack:
-        for app, address, port, context in (
-            (guest.http, settings.guest_address, settings.guest_http_port, None),
-            (guest.https, settings.guest_address, settings.guest_https_port, tls.context),
-            (staff, settings.staff_address, settings.staff_https_port, tls.context),
-        ):
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=_REQUESTS_S_MAX)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, address, port, ssl_context=context, backlog=_BACKLOG).start()
+        http = await _set_up(stack, guest.http, idle_s_max=_GUEST_IDLE_S_MAX)
+        https = await _set_up(stack, guest.https, idle_s_max=_GUEST_IDLE_S_MAX)
+        address = settings.guest_address
+        entrances = (
+            Entrance(address, settings.guest_http_port, _server_of(http)),
+            Entrance(address, settings.guest_https_port, _server_of(https), tls.context),
+        )
+        await stack.enter_async_context(services.door.attended(*entrances))
+        till = await _set_up(stack, staff, idle_s_max=_TILL_IDLE_S_MAX)
+        await web.TCPSite(
+            till, settings.staff_address, settings.staff_https_port, ssl_context=tls.context, backlog=_BACKLOG
+        ).start()
         yield
+
+
+async def _set_up(stack: AsyncExitStack, app: web.Application, *, idle_s_max: float) -> web.AppRunner:
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=_REQUESTS_S_MAX, keepalive_timeout=idle_s_max
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+def _server_of(runner: web.AppRunner) -> web.Server:
+    assert runner.server is not None
+    return runner.server

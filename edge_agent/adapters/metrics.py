@@ -87,6 +87,9 @@ class _Reported(Collector):
             "The most the clock may be off.",
             value=report.clock_error_ms / 1000,
         )
+        yield GaugeMetricFamily(
+            f"{_PREFIX}guest_connections", "Connections of phones that are open.", value=counts.guests_open
+        )
         for name, means, value in (
             ("adverts_heard", "Advertisements that the radio delivered.", counts.adverts_heard),
             ("adverts_matched", "Those of the inventory's beacons.", counts.adverts_matched),
@@ -94,6 +97,11 @@ class _Reported(Collector):
                 "adverts_dropped",
                 "Those that were dropped because the agent was busy.",
                 counts.adverts_dropped,
+            ),
+            (
+                "guests_turned_away",
+                "Connections of phones that were closed at once because too many were open.",
+                counts.guests_turned_away,
             ),
         ):
             yield CounterMetricFamily(_PREFIX + name, means, value=value)

@@ -46,11 +46,13 @@ class HealthReport:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Running totals since the start, for /metrics."""
+    """Running totals since the start, for /metrics. ``guests_open``: connections of phones just now."""
 
     adverts_heard: int
     adverts_matched: int
     adverts_dropped: int
+    guests_open: int
+    guests_turned_away: int
 
 
 class Health(Protocol):

@@ -28,6 +28,8 @@ _SWEEP_PAGE = 200
 _SERIALS_LEFT_MIN = 10_000
 _PROBE_S_MAX = 5.0
 _HOUR_MS = 3_600_000
+# Long enough that a person who reads of it still finds the crowd, or the phone, that caused it.
+_TURNED_AWAY_TOLD_S = 300.0
 _CERTIFICATE_WARNING_MS = 14 * 24 * _HOUR_MS
 
 
@@ -44,6 +46,20 @@ class SignOfLife(Protocol):
     def alive(self) -> None: ...
 
 
+class GuestCount(Protocol):
+    """How full the guests' door is. ``open``: connections now; ``turned_away``: since the start."""
+
+    @property
+    def open(self) -> int: ...
+
+    @property
+    def turned_away(self) -> int: ...
+
+    @property
+    def turned_away_mono_s(self) -> float | None:
+        """When it last happened, by the clock's monotonic time; None: never."""
+
+
 class Tending:
     """Implements ``status.Health``. ``certificate_ends_ms``: Unix ms; ``versions``: ours, and the store engine's."""
 
@@ -56,6 +72,7 @@ class Tending:
         hearing: Hearing,
         line: Line,
         life: SignOfLife,
+        guests: GuestCount,
         certificate_ends_ms: int,
         versions: tuple[str, str],
     ) -> None:
@@ -65,6 +82,7 @@ class Tending:
         self._hearing = hearing
         self._line = line
         self._life = life
+        self._guests = guests
         self._certificate_ends_ms = certificate_ends_ms
         self._versions = versions
         self._since_ms: dict[str, int] = {}
@@ -140,7 +158,13 @@ class Tending:
 
     def counts(self) -> Counts:
         hearing = self._hearing
-        return Counts(hearing.heard, hearing.matched, hearing.dropped)
+        return Counts(
+            adverts_heard=hearing.heard,
+            adverts_matched=hearing.matched,
+            adverts_dropped=hearing.dropped,
+            guests_open=self._guests.open,
+            guests_turned_away=self._guests.turned_away,
+        )
 
     def report(self) -> HealthReport:
         issues = self._issues()
@@ -228,6 +252,14 @@ class Tending:
                 "Look for a transmitter that floods the air; presence may lag by seconds.",
             ),
             (
+                "guests_turned_away",
+                self._turns_guests_away,
+                f"More connections from phones came than are held open at once: {self._guests.turned_away} were turned "
+                "away since the start. Tills are served all the same.",
+                "Nothing, if the store is crowded. Otherwise look for a phone or a program on the guest Wi-Fi that "
+                "opens connections without end, and have the Wi-Fi block it.",
+            ),
+            (
                 "clock_unsure",
                 lambda: premises.clock.now().error_ms > _HOUR_MS,
                 "The mini-PC's clock may be wrong by more than an hour: coupons are not refused as expired meanwhile.",
@@ -246,6 +278,10 @@ class Tending:
                 "Apply a bundle with a new certificate.",
             ),
         ]
+
+    def _turns_guests_away(self) -> bool:
+        last_s = self._guests.turned_away_mono_s
+        return last_s is not None and self._premises.clock.mono_s() - last_s < _TURNED_AWAY_TOLD_S
 
     async def _say_changes(self) -> None:
         """Log and journal a change of health once."""

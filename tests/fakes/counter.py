@@ -88,7 +88,13 @@ class SetHealth:
         return self.now
 
     def counts(self) -> Counts:
-        return Counts(adverts_heard=100, adverts_matched=40, adverts_dropped=0)
+        return Counts(
+            adverts_heard=100,
+            adverts_matched=40,
+            adverts_dropped=0,
+            guests_open=3,
+            guests_turned_away=0,
+        )
 
     def becomes(self, status: Status) -> None:
         self.now = replace(self.now, status=status)

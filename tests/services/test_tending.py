@@ -38,11 +38,19 @@ class CountingLife:
 
 
 @dataclass
+class CountedDoor:
+    open: int = 0
+    turned_away: int = 0
+    turned_away_mono_s: float | None = None
+
+
+@dataclass
 class Shop:
     premises: Premises
     issuing: Issuing
     tending: Tending
     life: CountingLife
+    door: CountedDoor
 
     async def give(self, visitor: str) -> CouponRecord | Refusal:
         (offer,) = self.issuing.campaigns_on("welcome")
@@ -56,7 +64,7 @@ class Shop:
 async def _open(certificate_ends_ms: int = NOON_MS + 400 * DAY_MS) -> AsyncIterator[Shop]:
     window = {"opens_at": "2025-01-01T00:00:00Z", "ends_at": "2036-01-01T00:00:00Z", "use_days": 7}
     async with open_premises(campaign(window=window)) as premises:
-        issuing, radio, life = Issuing(premises), LoudRadio(), CountingLife()
+        issuing, radio, life, door = Issuing(premises), LoudRadio(), CountingLife(), CountedDoor()
         hearing = Hearing(premises, issuing, radio, Board(premises.bundle.branch.beacons, premises.clock))
         tending = Tending(
             premises,
@@ -65,10 +73,11 @@ async def _open(certificate_ends_ms: int = NOON_MS + 400 * DAY_MS) -> AsyncItera
             hearing=hearing,
             line=Line(premises.clock.now()),
             life=life,
+            guests=door,
             certificate_ends_ms=certificate_ends_ms,
             versions=("1", "2"),
         )
-        yield Shop(premises, issuing, tending, life)
+        yield Shop(premises, issuing, tending, life, door)
 
 
 def test_a_coupon_is_cleared_after_its_expiry_and_the_settlement_horizon() -> None:
@@ -146,5 +155,24 @@ def test_an_issue_keeps_the_time_at_which_it_was_first_seen() -> None:
             assert shop.tending.report().status is Status.DEGRADED
             await asyncio.sleep(13 * DAY_S)
             assert shop.tending.report().status is Status.FAILING
+
+    run_virtually(story())
+
+
+def test_guests_turned_away_are_told_for_five_minutes() -> None:
+    async def story() -> None:
+        async with _open() as shop:
+            before = {issue.code for issue in shop.tending.report().issues}
+            shop.door.turned_away = 7
+            shop.door.turned_away_mono_s = shop.premises.clock.mono_s()
+            await asyncio.sleep(299)
+            report = shop.tending.report()
+            assert report.status is Status.DEGRADED
+            (issue,) = [issue for issue in report.issues if issue.code not in before]
+            assert issue.code == "guests_turned_away"
+            assert "7" in issue.means
+            await asyncio.sleep(2)
+            assert {issue.code for issue in shop.tending.report().issues} == before
+            assert shop.tending.counts().guests_turned_away == 7
 
     run_virtually(story())
