@@ -71,6 +71,16 @@ async def _cashier(browser: Browser, facts: Mapping[str, Any], code: str) -> Non
     await _take(page, "near")
 
 
+async def _hq(browser: Browser, facts: Mapping[str, Any]) -> None:
+    page = await _fresh_page(browser, _TABLET)
+    await page.goto(facts["hq_url"])
+    await page.get_by_label("User").fill(facts["hq_user"])
+    await page.get_by_label("Password").fill(facts["hq_password"])
+    await page.keyboard.press("Enter")
+    await page.get_by_text(facts["branch"]).first.wait_for()
+    await _take(page, "console")
+
+
 async def _fresh_page(browser: Browser, device: dict[str, Any]) -> Page:
     context = await browser.new_context(**device, ignore_https_errors=True, locale="en-GB")
     return await context.new_page()
@@ -81,6 +91,7 @@ async def _take_all(facts: Mapping[str, Any]) -> None:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         code = await _shopper(browser, facts)
         await _cashier(browser, facts, code)
+        await _hq(browser, facts)
         await browser.close()
 
 
