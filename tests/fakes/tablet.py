@@ -58,7 +58,7 @@ async def tablet(server: StaffServer, *arguments: str, **options: Any) -> AsyncI
         yield page
         await context.close()
         await browser.close()
-    assert faults == []
+    assert not faults, faults
 
 
 async def pair(page: Page, address: str = "/till") -> None:

@@ -184,7 +184,8 @@ function ready() {
   button.hidden = !navigator.mediaDevices?.getUserMedia;
   button.onclick = toggleCamera;
   document.getElementById('camera-off').onclick = toggleCamera;
-  if (camera) document.querySelector('#viewer video').play();
+  // Moved into the fresh page, the picture stands still; playing on fails only where the camera is being closed.
+  if (camera) document.querySelector('#viewer video').play().catch(() => {});
 }
 
 async function toggleCamera() {
