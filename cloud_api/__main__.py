@@ -53,7 +53,8 @@ def _serve(settings: Settings) -> int:
     from cloud_api.adapters.sqlite.file import DatabaseRefused
     from cloud_api.adapters.tls import CertificateRefused
     from cloud_api.app import run_cloud
-    from cloud_api.ports import ChainRefused, StorageFailed
+    from cloud_api.ports.chain import ChainRefused
+    from cloud_api.ports.storage import StorageFailed
 
     try:
         uvloop.run(run_cloud(settings))

@@ -21,7 +21,7 @@ from cloud_api.adapters.password_scrypt import password_scrypt
 from cloud_api.adapters.sqlite.storage import open_sqlite_storage
 from cloud_api.adapters.tls import ServerTls, load_server_tls
 from cloud_api.config import Settings
-from cloud_api.ports import Storage
+from cloud_api.ports.storage import Storage
 from cloud_api.services.chain_view import ChainView
 from cloud_api.services.enrolling import Enrolling
 from cloud_api.services.ingesting import Ingesting

@@ -14,7 +14,14 @@ from engagement.journal.entry import Entry
 from engagement.journal.event import Lane
 from engagement.journal.tip import Epoch
 from engagement.ledger.record import Key, Record, Rows, Rule
-from engagement.line.answers import BatchAnswer, EnrolmentAnswer, EnrolmentRequest
+from engagement.line.answers import (
+    AgentReport,
+    BatchAnswer,
+    EnrolmentAnswer,
+    EnrolmentRequest,
+    ReportAnswer,
+)
+from engagement.rights.messages import LeaseAnswer, LeaseRequest
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -174,6 +181,16 @@ class BatchRefused(Exception):
         self.detail = detail
 
 
+class LeaseRefused(Exception):
+    """HQ does not take this request for rights. ``code`` is stable: ``rights_went_back`` when HQ has seen later ones of this
+    ledger, ``lease_written_off`` when HQ gave this ledger up."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
 class BatchDiverged(Exception):
     """HQ has other entries under the same numbers, which must never be: a copied disk, or one that went back."""
 
@@ -194,6 +211,23 @@ class Uplink(Protocol):
 
     async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
         """Errors: LineDown, LineBusy, LineRefused."""
+
+
+class Desk(Protocol):
+    """The line to HQ for what an agent is and should be. Calls end and repeat as Uplink's."""
+
+    async def report(self, report: AgentReport) -> ReportAnswer:
+        """Say how this agent is. Errors: LineDown, LineBusy, LineRefused."""
+
+    async def bundle(self) -> str:
+        """The newest bundle, sealed; whoever asks opens the seal. Errors: LineDown, LineBusy, LineRefused."""
+
+
+class Treasury(Protocol):
+    """The line to HQ for rights. Calls end and repeat as Uplink's."""
+
+    async def lease(self, request: LeaseRequest) -> LeaseAnswer:
+        """Ask for rights, and give some back. Errors: LineDown, LineBusy, LineRefused; LeaseRefused."""
 
 
 class Lan(Protocol):

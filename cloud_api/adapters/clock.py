@@ -2,7 +2,7 @@
 
 import time
 
-from cloud_api.ports import Clock
+from cloud_api.ports.machine import Clock
 
 
 class SystemClock(Clock):

@@ -2,7 +2,7 @@
 
 import secrets
 
-from cloud_api.ports import Entropy
+from cloud_api.ports.machine import Entropy
 
 
 class SystemEntropy(Entropy):

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, StringConstraints, ValidationError
 
-from cloud_api.ports import ChainRefused, ChainSource, User
+from cloud_api.ports.chain import ChainRefused, ChainSource
+from cloud_api.ports.storage import User
 from engagement.estate.chain import Chain
 from engagement.ids import Label
 from engagement.values import Value

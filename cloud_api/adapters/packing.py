@@ -2,7 +2,7 @@
 
 import zstandard
 
-from cloud_api.ports import NotPacked, Packing
+from cloud_api.ports.machine import NotPacked, Packing
 
 # Level 3 is where more time stops saving bytes on batches of some kB.
 _LEVEL = 3

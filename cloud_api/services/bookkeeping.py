@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from cloud_api.ports import DeadLetter, MoneyLine
+from cloud_api.ports.storage import DeadLetter, MoneyLine
 from engagement.ids import LocalDay
 from engagement.journal.entry import Entry
 from engagement.journal.event import (

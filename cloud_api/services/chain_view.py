@@ -3,7 +3,7 @@
 import logging
 from zoneinfo import ZoneInfo
 
-from cloud_api.ports import ChainRefused, ChainSource
+from cloud_api.ports.chain import ChainRefused, ChainSource
 from engagement.campaign.model import Campaign
 from engagement.estate.branch import Agent, Branch
 from engagement.estate.chain import Chain

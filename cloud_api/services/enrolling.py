@@ -6,7 +6,8 @@ A claim is used once. The same machine asking again gets the same answer, for it
 import logging
 from typing import NamedTuple
 
-from cloud_api.ports import Clock, Entropy, KnownAgent, KnownClaim, NameTaken, Storage
+from cloud_api.ports.machine import Clock, Entropy
+from cloud_api.ports.storage import KnownAgent, KnownClaim, NameTaken, Storage
 from cloud_api.services.chain_view import ChainView
 from cloud_api.services.refused import Refused
 from cloud_api.services.registry import Registry

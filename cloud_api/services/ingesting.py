@@ -10,16 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cloud_api.ports import (
-    Clock,
-    Intake,
-    KnownAgent,
-    LaneKey,
-    MarkMoved,
-    NotPacked,
-    Packing,
-    Storage,
-)
+from cloud_api.ports.machine import Clock, NotPacked, Packing
+from cloud_api.ports.storage import Intake, KnownAgent, LaneKey, MarkMoved, Storage
 from cloud_api.services.bookkeeping import book
 from cloud_api.services.chain_view import ChainView
 from cloud_api.services.pacing import Pace, finished, next_slot

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from cloud_api.ports import AgentState, Clock, KnownAgent, LaneState, MoneyLine, Storage
+from cloud_api.ports.machine import Clock
+from cloud_api.ports.storage import AgentState, KnownAgent, LaneState, MoneyLine, Storage
 from cloud_api.services.chain_view import ChainView
 from cloud_api.services.registry import Registry
 from engagement.campaign.model import Campaign

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from cloud_api.ports import KnownAgent, Storage
+from cloud_api.ports.storage import KnownAgent, Storage
 from engagement.ids import AgentName
 
 

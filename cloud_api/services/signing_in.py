@@ -9,7 +9,8 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
 
-from cloud_api.ports import Clock, Entropy, Session, Storage
+from cloud_api.ports.machine import Clock, Entropy
+from cloud_api.ports.storage import Session, Storage
 from cloud_api.services.refused import Refused
 
 _LOG = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cloud_api.ports import Clock
+from cloud_api.ports.machine import Clock
 from cloud_api.services.chain_view import ChainView
 
 # A change of the chain's file is seen within this.

@@ -20,19 +20,38 @@ from edge_agent.ports import (
     BatchDiverged,
     BatchRefused,
     Clock,
+    Desk,
     Entropy,
+    LeaseRefused,
     LineBusy,
     LineDown,
     LineGap,
     LineRefused,
+    Treasury,
     Uplink,
 )
 from engagement.ids import AgentName
 from engagement.journal.batch import Batch, encode_batch
 from engagement.journal.malformed import MalformedBatch
-from engagement.line.addresses import BATCH_ENCODING, BATCH_TYPE, ENROLMENTS_PATH, batches_path
-from engagement.line.answers import BatchAnswer, EnrolmentAnswer, EnrolmentRequest, LineProblem
+from engagement.line.addresses import (
+    BATCH_ENCODING,
+    BATCH_TYPE,
+    ENROLMENTS_PATH,
+    batches_path,
+    bundle_path,
+    leases_path,
+    reports_path,
+)
+from engagement.line.answers import (
+    AgentReport,
+    BatchAnswer,
+    EnrolmentAnswer,
+    EnrolmentRequest,
+    LineProblem,
+    ReportAnswer,
+)
 from engagement.line.signature import sign_request
+from engagement.rights.messages import LeaseAnswer, LeaseRequest
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -41,8 +60,9 @@ _CONNECT_S_MAX: Final = 10.0
 _ANSWER_S_MAX: Final = 30.0
 # Below the 75 s after which aiohttp's server drops a quiet connection: so that we never write into one that is going.
 _KEEP_ALIVE_S: Final = 60.0
-# An answer names at most 500 refused entries of some 60 bytes.
-_ANSWER_BYTES_MAX: Final = 256 * 1024
+# A bundle of a large branch: 500 beacons, 20 campaigns and 10,000 members have some 2 MB. All other answers are small.
+_ANSWER_BYTES_MAX: Final = 8 * 2**20
+_JSON: Final = {"Content-Type": "application/json"}
 # Level 3 packs 500 events in under a millisecond; higher ones gain a few percent.
 _ZSTD_LEVEL: Final = 3
 # A clock that is synchronised is known better than this (Linux NTP_PHASE_LIMIT); any other may show any year.
@@ -89,7 +109,7 @@ def hq_tls(ca_file: Path | None) -> ssl.SSLContext:
         raise CertificateRefused(f"hq_ca_file {ca_file}: {failure}; needs PEM certificates") from failure
 
 
-class HqClient(Uplink):
+class HqClient(Uplink, Desk, Treasury):
     """Made by open_hq_client()."""
 
     def __init__(
@@ -129,18 +149,12 @@ class HqClient(Uplink):
             body = _packed(encode_batch(batch, by_name=self._by_name))
         except MalformedBatch as malformed:
             raise BatchRefused("journal_damaged", str(malformed)) from malformed
-        url = self._hq_url + batches_path(self._agent)
-        headers = sign_request(
+        status, answer = await self._ask(
             "POST",
-            url,
+            batches_path(self._agent),
             body,
-            keyid=self._agent,
-            created_s=self._clock.now().wall_ms // 1000,
-            nonce=self._entropy.token(16).hex(),
-            sign=self._sign,
+            {"Content-Type": BATCH_TYPE, "Content-Encoding": BATCH_ENCODING},
         )
-        headers |= {"Content-Type": BATCH_TYPE, "Content-Encoding": BATCH_ENCODING}
-        status, answer = await self._post(url, body, headers)
         if status == 200:
             return _read(BatchAnswer, answer)
         raise _batch_trouble(status, answer)
@@ -148,18 +162,61 @@ class HqClient(Uplink):
     async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
         url = self._hq_url + ENROLMENTS_PATH
         body = request.model_dump_json().encode()
-        status, answer = await self._post(url, body, {"Content-Type": "application/json"})
+        status, answer = await self._send("POST", url, body, _JSON)
         if status == 200:
             return _read(EnrolmentAnswer, answer)
-        problem = _problem(status, answer)
-        raise LineRefused(problem.code, problem.detail)
+        raise _refusal(_problem(status, answer))
 
-    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    async def report(self, report: AgentReport) -> ReportAnswer:
+        status, answer = await self._ask(
+            "POST", reports_path(self._agent), report.model_dump_json().encode(), _JSON
+        )
+        if status == 200:
+            return _read(ReportAnswer, answer)
+        raise _refusal(_problem(status, answer))
+
+    async def bundle(self) -> str:
+        status, answer = await self._ask("GET", bundle_path(self._agent), b"", {})
+        if status == 200:
+            return answer.decode(errors="replace")  # what is no UTF-8 breaks the seal
+        raise _refusal(_problem(status, answer))
+
+    async def lease(self, request: LeaseRequest) -> LeaseAnswer:
+        status, answer = await self._ask(
+            "POST", leases_path(self._agent), request.model_dump_json().encode(), _JSON
+        )
+        if status == 200:
+            return _read(LeaseAnswer, answer)
+        problem = _problem(status, answer)
+        if status in _NOT_THIS_AGENT:
+            raise _refusal(problem)
+        raise LeaseRefused(problem.code, problem.detail)
+
+    async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """A signed request. Status and body of the answer. Errors: LineDown."""
+        url = self._hq_url + path
+        signed = sign_request(
+            method,
+            url,
+            body,
+            keyid=self._agent,
+            created_s=self._clock.now().wall_ms // 1000,
+            nonce=self._entropy.token(16).hex(),
+            sign=self._sign,
+        )
+        return await self._send(method, url, body, signed | headers)
+
+    async def _send(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         """Status and body of the answer. Errors: LineDown."""
         context = self._timeless if self._clock.now().error_ms > _CLOCK_DOUBT_MS else self._strict
         try:
-            async with self._session.post(
-                URL(url, encoded=True), data=body, headers=headers, ssl=context, allow_redirects=False
+            async with self._session.request(
+                method,
+                URL(url, encoded=True),
+                data=body or None,
+                headers=headers,
+                ssl=context,
+                allow_redirects=False,
             ) as response:
                 return response.status, await _limited(response)
         except TimeoutError as failure:
@@ -205,11 +262,15 @@ def _problem(status: int, answer: bytes) -> LineProblem:
     return problem
 
 
+def _refusal(problem: LineProblem) -> LineRefused:
+    return LineRefused(problem.code, problem.detail)
+
+
 def _batch_trouble(status: int, answer: bytes) -> Exception:
     """What HQ's refusal of a batch means. Errors: as _problem()."""
     problem = _problem(status, answer)
     if status in _NOT_THIS_AGENT:
-        return LineRefused(problem.code, problem.detail)
+        return _refusal(problem)
     if problem.code == _GAP and problem.expected is not None:
         return LineGap(problem.expected)
     if problem.code == _DIVERGED:

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from engagement.campaign.model import Campaign
 from engagement.estate.branch import AGENT_NUMBER_MAX, Agent, Branch
-from engagement.ids import LABEL, AgentName, CashierName, MemberId, TillName
+from engagement.ids import LABEL, SLUG, AgentName, CampaignId, CashierName, Label, MemberId, TillName
 from engagement.values import Value
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -34,8 +34,21 @@ class EnrolledMember(Value):
     code_sha256: Sha256Hex
 
 
+class CampaignStop(Value):
+    """That HQ stopped a campaign everywhere. ``by``: who did; ``at_ms``: Unix ms of HQ's clock."""
+
+    campaign: Annotated[CampaignId, SLUG]
+    honour_issued: bool
+    by: Label
+    at_ms: Annotated[int, Field(ge=0)]
+
+
 class Bundle(Value):
-    """``sequence`` rises with every bundle made for this agent; ``agent_number`` stands in every code it issues."""
+    """``sequence`` rises with every bundle made for this agent; ``agent_number`` stands in every code it issues.
+
+    ``is_leased``: rights come from HQ's leases; otherwise, in a store without HQ, the campaigns' budgets are all this
+    agent's own.
+    """
 
     version: Literal[1]
     sequence: Annotated[int, Field(ge=1)]
@@ -46,6 +59,8 @@ class Bundle(Value):
     tills: tuple[PairedTill, ...] = ()
     cashiers: tuple[Cashier, ...] = ()
     members: tuple[EnrolledMember, ...] = ()
+    stops: tuple[CampaignStop, ...] = ()
+    is_leased: bool = False
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "Bundle":

@@ -18,4 +18,23 @@ BATCH_ENTRIES_MAX: Final = 2000
 
 def batches_path(agent: AgentName) -> str:
     """Where an agent posts its batches; the name percent-encoded, ready to be sent and signed."""
-    return f"/v1/agents/{quote(agent, safe='')}/batches"
+    return _of(agent, "batches")
+
+
+def reports_path(agent: AgentName) -> str:
+    """Where an agent says how it is."""
+    return _of(agent, "reports")
+
+
+def bundle_path(agent: AgentName) -> str:
+    """Where an agent's newest sealed bundle lies."""
+    return _of(agent, "bundle")
+
+
+def leases_path(agent: AgentName) -> str:
+    """Where an agent asks for rights and gives them back."""
+    return _of(agent, "leases")
+
+
+def _of(agent: AgentName, what: str) -> str:
+    return f"/v1/agents/{quote(agent, safe='')}/{what}"

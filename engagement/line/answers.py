@@ -3,11 +3,12 @@
 Unknown fields are ignored, for either side may be the newer one.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from engagement.ids import LABEL, AgentName
+from engagement.ids import LABEL, AgentName, Slug
+from engagement.journal.event import Lane
 
 # As long as HQ may send an agent away; whoever asks for more is not believed.
 SLOT_MS_MAX = 15 * 60_000
@@ -66,7 +67,33 @@ class EnrolmentRequest(Said):
 
 
 class EnrolmentAnswer(Said):
-    """``mac_hex``: engagement.line.claim.answer_mac over the key, the nonce and the name."""
+    """``mac_hex``: engagement.line.claim.answer_mac over the key, the nonce, the name and both certificates.
+
+    ``root_pem``: HQ's root, from which everything that HQ seals descends. ``certificate_pem``: the agent's own
+    certificate, and HQ's authority that issued it.
+    """
 
     agent: Annotated[AgentName, LABEL]
     mac_hex: Hex32
+    root_pem: str = ""
+    certificate_pem: str = ""
+
+
+class AgentReport(Said):
+    """How an agent is, and what it works from. ``bundle_sequence``: 0 while it has none. ``issues``: codes of its health,
+    most urgent first. ``clock_error_ms``: how far its wall clock may be wrong."""
+
+    bundle_sequence: Annotated[int, Field(ge=0, lt=2**48)]
+    status: Literal["ok", "degraded", "failing"]
+    issues: Annotated[tuple[Slug, ...], Field(max_length=50)] = ()
+    backlog: dict[Lane, Annotated[int, Field(ge=0, lt=2**48)]]
+    version: Annotated[str, Field(max_length=80)]
+    radio: Annotated[str, Field(max_length=200)] = ""
+    clock_error_ms: Annotated[int, Field(ge=0, lt=2**62)] = 0
+
+
+class ReportAnswer(Said):
+    """``bundle_sequence``: of the newest bundle for this agent; ``again_ms``: when HQ would like the next report."""
+
+    bundle_sequence: Annotated[int, Field(ge=0)]
+    again_ms: Slot

@@ -10,7 +10,7 @@ import pytest
 
 from cloud_api.adapters.sqlite.file import DatabaseRefused
 from cloud_api.adapters.sqlite.storage import open_sqlite_storage
-from cloud_api.ports import (
+from cloud_api.ports.storage import (
     DeadLetter,
     Intake,
     KnownAgent,

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloud_api.adapters.packing import ZstdPacking
-from cloud_api.ports import ChainRefused, KnownAgent, KnownClaim, Storage
+from cloud_api.ports.chain import ChainRefused
+from cloud_api.ports.storage import KnownAgent, KnownClaim, Storage
 from cloud_api.services.chain_view import ChainView
 from cloud_api.services.ingesting import Ingesting
 from cloud_api.services.registry import Registry

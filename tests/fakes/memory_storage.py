@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from cloud_api.ports import (
+from cloud_api.ports.storage import (
     DeadLetter,
     Intake,
     KnownAgent,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloud_api.ports import Storage
+from cloud_api.ports.storage import Storage
 from cloud_api.services.enrolling import CLAIM_MS, Enrolling
 from cloud_api.services.refused import Refused
 from engagement.estate.chain import Chain

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_api.adapters.packing import ZstdPacking
-from cloud_api.ports import ChainRefused, Intake, LaneKey, MarkMoved, StorageBusy
+from cloud_api.ports.chain import ChainRefused
+from cloud_api.ports.storage import Intake, LaneKey, MarkMoved, StorageBusy
 from cloud_api.services.ingesting import IN_HAND_MAX, READING_MAX
 from cloud_api.services.refused import Refused
 from engagement.ids import LocalDay

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloud_api.ports import User
+from cloud_api.ports.storage import User
 from cloud_api.services.refused import Refused
 from cloud_api.services.signing_in import SESSION_MS, TRIES_MAX, SigningIn
 from tests.fakes.hq import HandClock

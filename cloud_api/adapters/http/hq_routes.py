@@ -8,7 +8,7 @@ from cloud_api.adapters.http import models
 from cloud_api.adapters.http.doors import forget_session, keep_session, token_of
 from cloud_api.adapters.http.operations import Asked, Nothing, Operations, json_response
 from cloud_api.adapters.http.problems import Problem
-from cloud_api.ports import MoneyLine
+from cloud_api.ports.storage import MoneyLine
 from cloud_api.services.overview import AgentView, CouponView
 from cloud_api.services.signing_in import SESSION_MS
 from engagement.clock.moment import from_ms

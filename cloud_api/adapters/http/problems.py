@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cloud_api.ports import StorageBusy, StorageFailed
+from cloud_api.ports.storage import StorageBusy, StorageFailed
 from cloud_api.services.refused import RefusalCode, Refused
 from engagement.line.signature import SignatureRefused
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from cloud_api.ports import Intake, MarkMoved
+from cloud_api.ports.storage import Intake, MarkMoved
 from engagement.ids import BranchCode
 from engagement.journal.tip import LaneTip
 from engagement.settlement.funnel import Counts, Measure, SumKey, Totals

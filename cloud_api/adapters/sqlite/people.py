@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
-from cloud_api.ports import KnownAgent, KnownClaim, NameTaken, User
+from cloud_api.ports.storage import KnownAgent, KnownClaim, NameTaken, User
 
 AGENTS = (
     "SELECT name, branch, number, state, public_key, enrolled_ms, last_contact_ms FROM agents ORDER BY name"

@@ -12,7 +12,7 @@ from cloud_api.adapters.sqlite import intake as intakes
 from cloud_api.adapters.sqlite.file import READER_PRAGMAS, WRITER_PRAGMAS, held_for_this_process, prepare
 from cloud_api.adapters.sqlite.people import AGENTS, CLAIM, SESSION, USER, enrol, put_claim, set_users
 from cloud_api.adapters.sqlite.writer import GroupConnection, Writer
-from cloud_api.ports import (
+from cloud_api.ports.storage import (
     Intake,
     KnownAgent,
     KnownClaim,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from cloud_api.ports import StorageBusy, StorageFailed
+from cloud_api.ports.storage import StorageBusy, StorageFailed
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]

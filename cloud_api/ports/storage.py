@@ -1,14 +1,13 @@
-"""What the services need from outside, as Protocols and the values that pass: storage, clock, entropy, packing, chain.
+"""HQ's database of journals, agents and people, as a Protocol and the values that pass.
 
-Adapters implement them. Storage is small on purpose: whatever another database must do stands here and in the contract
-suite, and nothing needs more than transactions of a few statements.
+Storage is small on purpose: whatever another database must do stands here and in the contract suite, and nothing needs
+more than transactions of a few statements.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from engagement.estate.chain import Chain
 from engagement.ids import AgentName, BranchCode, CampaignId, CouponId, LocalDay
 from engagement.journal.event import Lane
 from engagement.journal.tip import Epoch, LaneTip
@@ -193,40 +192,3 @@ class Storage(Protocol):
     async def session(self, token_sha256: bytes) -> Session | None: ...
 
     async def drop_session(self, token_sha256: bytes) -> None: ...
-
-
-class Clock(Protocol):
-    def now_ms(self) -> int:
-        """Unix milliseconds."""
-
-    def mono_s(self) -> float:
-        """Seconds from any origin, never going back."""
-
-
-class Entropy(Protocol):
-    def token(self, n_bytes: int) -> bytes:
-        """Unpredictable bytes."""
-
-
-class NotPacked(ValueError):
-    """The bytes are not what Packing.pack() makes, or would be too long unpacked."""
-
-
-class Packing(Protocol):
-    """Compression of batches."""
-
-    def pack(self, data: bytes) -> bytes: ...
-
-    def unpack(self, packed: bytes, *, bytes_max: int) -> bytes:
-        """Errors: NotPacked."""
-
-
-class ChainRefused(Exception):
-    """The chain's file cannot be used; one line per mistake."""
-
-
-class ChainSource(Protocol):
-    """Where HQ's branches and campaigns are written down."""
-
-    def read_if_changed(self) -> Chain | None:
-        """None when it is as it was at the last call. Errors: ChainRefused."""

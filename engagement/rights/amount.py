@@ -1,0 +1,32 @@
+"""How much of a campaign may be given out: coupons, and their worst-case cost."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from engagement.values import Value
+
+
+class Amount(Value):
+    """``units`` coupons, and ``minor`` of the campaign's currency for their worst case. Never below 0."""
+
+    units: Annotated[int, Field(ge=0, lt=2**48)] = 0
+    minor: Annotated[int, Field(ge=0, lt=2**48)] = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(units=self.units + other.units, minor=self.minor + other.minor)
+
+    def __sub__(self, other: "Amount") -> "Amount":
+        """What is left; nothing of what would be below 0, as after a budget was lowered."""
+        return Amount(units=max(0, self.units - other.units), minor=max(0, self.minor - other.minor))
+
+    def covers(self, other: "Amount") -> bool:
+        """Whether there is at least as much of both."""
+        return self.units >= other.units and self.minor >= other.minor
+
+    def at_least(self, other: "Amount") -> "Amount":
+        """The greater of both, each for itself: how two reports of a total that only rises are joined."""
+        return Amount(units=max(self.units, other.units), minor=max(self.minor, other.minor))
+
+
+NOTHING = Amount()
