@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from engagement.campaign.model import LANGUAGES
 from engagement.estate.beacon import Beacon
-from engagement.ids import LABEL, AgentName, BranchCode, Label, TillName, ZoneName
+from engagement.ids import LABEL, SLUG, AgentName, BranchCode, CampaignId, Label, TillName, ZoneName
 from engagement.money import Currency
 from engagement.values import Value, at_least_one
 
@@ -19,8 +20,14 @@ _LANGUAGE_TAG = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 AGENT_NUMBER_MAX = 99_999
 
 
+@cache
+def _zones_known() -> frozenset[str]:
+    """Looked up once: it walks the files of all zones, which takes longer than all else about a branch."""
+    return frozenset(available_timezones())
+
+
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones_known():
         raise ValueError("is no IANA time zone, as in Asia/Shanghai")
     return name
 
@@ -56,7 +63,10 @@ class Till(Value):
 
 
 class Branch(Value):
-    """``code`` is the branch's short name, unique in the chain; ``languages`` (tags of BCP 47) in order of preference."""
+    """``code`` is the branch's short name, unique in the chain; ``languages`` (tags of BCP 47) in order of preference.
+
+    ``campaigns``: those that may run here; None for every campaign that fits the branch.
+    """
 
     name: Label
     code: Annotated[BranchCode, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,23}$")]
@@ -71,6 +81,7 @@ class Branch(Value):
     beacons: tuple[Beacon, ...] = ()
     agents: tuple[Agent, ...] = ()
     tills: tuple[Annotated[Till, BeforeValidator(_named)], ...] = ()
+    campaigns: tuple[Annotated[CampaignId, SLUG], ...] | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Branch":
@@ -80,6 +91,7 @@ class Branch(Value):
             ("beacon", [beacon.name for beacon in self.beacons]),
             ("agent", [agent.name for agent in self.agents]),
             ("till", [till.name for till in self.tills]),
+            ("campaign", self.campaigns or ()),
         ):
             problems += [f"{what} {name!r} is named twice" for name in _repeated(names)]
         zones = {zone.name for zone in self.zones}
