@@ -6,9 +6,10 @@ the greater total is the newer one. What an agent may still give out is granted 
 
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from engagement.ids import LABEL, SLUG, AgentName, CampaignId
+from engagement.journal.tip import Epoch
 from engagement.line.answers import Hex16, Said, Slot
 from engagement.rights.amount import NOTHING, Amount
 
@@ -16,6 +17,8 @@ from engagement.rights.amount import NOTHING, Amount
 ACCOUNTS_MAX: Final = 200
 # A sealed grant of that many accounts, with the certificate that proves it.
 GRANT_CHARS_MAX: Final = 64 * 1024
+
+LedgerEpoch = Annotated[Epoch, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
 
 class HeldAccount(Said):
@@ -33,7 +36,7 @@ class LeaseRequest(Said):
     disk before it is sent; the same number again is the same request again. ``grant``: the last sealed grant, by which an
     HQ that was restored learns what it gave."""
 
-    epoch: Hex16
+    epoch: LedgerEpoch
     number: Annotated[int, Field(ge=1, lt=2**48)]
     accounts: Annotated[tuple[HeldAccount, ...], Field(max_length=ACCOUNTS_MAX)] = ()
     grant: Annotated[str, Field(max_length=GRANT_CHARS_MAX)] = ""
@@ -52,7 +55,7 @@ class Grant(Said):
 
     incarnation: Hex16
     agent: Annotated[AgentName, LABEL]
-    epoch: Hex16
+    epoch: LedgerEpoch
     number: int
     accounts: tuple[GrantedAccount, ...] = ()
 
