@@ -1,0 +1,103 @@
+"""What X.509 certificates say between HQ and its agents: whose root a chain descends from, and which agent a key is.
+
+A root is known by the first 80 bits of SHA-256 over its DER. An agent's certificate holds its link key and carries its
+whole name as the URI ``urn:beckon:agent:NAME``, percent-encoded, because a common name takes 64 bytes at most and has only
+what fits of it. Life spans are never judged here: an agent may not know what year it is.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+from urllib.parse import quote, unquote
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from engagement.ids import AgentName
+from engagement.line.claim import FINGERPRINT_BYTES
+
+_AGENT_URI: Final = "urn:beckon:agent:"
+# HQ presents itself, perhaps one authority between, and the root; whoever sends more is not HQ.
+CHAIN_CERTIFICATES_MAX: Final = 8
+
+
+class CertificateWrong(ValueError):
+    """A certificate is not what it must be; the text says in which way."""
+
+    code = "certificate_wrong"
+
+
+def root_fingerprint(root: x509.Certificate | str) -> bytes:
+    """10 bytes, as a claim code carries them; a text is PEM. Errors: CertificateWrong when it is no certificate."""
+    if isinstance(root, str):
+        root = parse_pem(root)
+    return sha256(root.public_bytes(Encoding.DER)).digest()[:FINGERPRINT_BYTES]
+
+
+def parse_pem(pem: str) -> x509.Certificate:
+    """The first certificate of a PEM text. Errors: CertificateWrong."""
+    try:
+        return x509.load_pem_x509_certificate(pem.encode())
+    except ValueError as malformed:
+        raise CertificateWrong("it is no PEM certificate") from malformed
+
+
+def is_root(certificate: x509.Certificate) -> bool:
+    """Whether it signed itself and may issue others."""
+    return is_authority(certificate) and has_issued(certificate, certificate)
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it may issue certificates at all."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+
+
+def has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Whether the issuer's key signed it, under the issuer's name."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def root_of_chain(chain: Sequence[x509.Certificate], fingerprint: bytes) -> x509.Certificate | None:
+    """The certificate with this fingerprint that the chain's first descends from, each issued by the next.
+
+    None when the chain does not hold together that far. Names and extensions of the first are the caller's business.
+    """
+    for place, certificate in enumerate(chain[:CHAIN_CERTIFICATES_MAX]):
+        if place and not (is_authority(certificate) and has_issued(certificate, chain[place - 1])):
+            return None
+        if place and root_fingerprint(certificate) == fingerprint:
+            return certificate
+    return None
+
+
+def agent_uri(agent: AgentName) -> str:
+    """The name as an agent's certificate carries it."""
+    return _AGENT_URI + quote(agent, safe="")
+
+
+def agent_of(certificate: x509.Certificate) -> tuple[AgentName, bytes]:
+    """Whose certificate it is, and the 32 bytes of that agent's link key. Errors: CertificateWrong."""
+    key = certificate.public_key()
+    if is_authority(certificate) or not isinstance(key, Ed25519PublicKey):
+        raise CertificateWrong("it is no agent's certificate")
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError) as nameless:
+        raise CertificateWrong("it names no agent") from nameless
+    agents = [
+        uri.removeprefix(_AGENT_URI)
+        for uri in names.get_values_for_type(x509.UniformResourceIdentifier)
+        if uri.startswith(_AGENT_URI)
+    ]
+    if len(agents) != 1:
+        raise CertificateWrong("it names no agent, or several")
+    return AgentName(unquote(agents[0])), key.public_bytes_raw()

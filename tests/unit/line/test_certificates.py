@@ -1,0 +1,90 @@
+"""Chains hold together down to the root that is meant, whatever year it is, and agents' names come back whole."""
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from engagement.ids import AgentName
+from engagement.line.certificates import (
+    CertificateWrong,
+    agent_of,
+    agent_uri,
+    has_issued,
+    is_authority,
+    is_root,
+    parse_pem,
+    root_fingerprint,
+    root_of_chain,
+)
+from tests.fakes.hq_authority import make_authority, make_root
+from tests.fakes.hq_leaves import agent_leaf, server_leaf
+
+ROOT, STRANGER = make_root(), make_root()
+AUTHORITY = parse_pem(make_authority(ROOT).certificate_pem)
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+LEAF = agent_leaf(ROOT, KEY, [agent_uri(AgentName("harbour-1"))])
+
+
+def test_a_root_is_known_by_its_fingerprint() -> None:
+    assert root_fingerprint(ROOT.pem) == root_fingerprint(ROOT.certificate)
+    assert len(root_fingerprint(ROOT.pem)) == 10
+    assert root_fingerprint(ROOT.pem) != root_fingerprint(STRANGER.pem)
+    with pytest.raises(CertificateWrong):
+        root_fingerprint("no certificate")
+
+
+def test_what_is_a_root_an_authority_and_neither() -> None:
+    assert (is_root(ROOT.certificate), is_root(AUTHORITY), is_root(LEAF)) == (True, False, False)
+    assert (is_authority(ROOT.certificate), is_authority(AUTHORITY), is_authority(LEAF)) == (
+        True,
+        True,
+        False,
+    )
+    assert has_issued(ROOT.certificate, AUTHORITY)
+    assert not has_issued(STRANGER.certificate, AUTHORITY)
+    assert not has_issued(AUTHORITY, ROOT.certificate)
+
+
+def test_a_chain_leads_to_the_root_that_is_meant() -> None:
+    meant = root_fingerprint(ROOT.certificate)
+    assert root_of_chain([LEAF, ROOT.certificate], meant) == ROOT.certificate
+    assert root_of_chain([LEAF, ROOT.certificate, STRANGER.certificate], meant) == ROOT.certificate
+    for broken in (
+        [],
+        [LEAF],
+        [ROOT.certificate],
+        [LEAF, STRANGER.certificate],
+        [LEAF, STRANGER.certificate, ROOT.certificate],
+        [LEAF, AUTHORITY, ROOT.certificate],
+        [server_leaf(STRANGER).certificate, ROOT.certificate],
+        [LEAF] * 7 + [LEAF, ROOT.certificate],
+    ):
+        assert root_of_chain(broken, meant) is None
+
+
+def test_a_leaf_never_vouches_for_another() -> None:
+    pretender = server_leaf(ROOT)
+    under_it = server_leaf(pretender).certificate
+    assert has_issued(pretender.certificate, under_it)
+    chain = [under_it, pretender.certificate, ROOT.certificate]
+    assert root_of_chain(chain, root_fingerprint(ROOT.certificate)) is None
+
+
+@pytest.mark.parametrize("name", ["harbour-1", "harbour 1 é", "门店一号" * 20, "a/b:c%20", "http://x"])
+def test_an_agents_name_and_key_come_back_whole(name: str) -> None:
+    certificate = agent_leaf(ROOT, KEY, [agent_uri(AgentName(name))])
+    assert agent_of(certificate) == (name, KEY.public_key().public_bytes_raw())
+
+
+@pytest.mark.parametrize(
+    "uris", [[], ["https://example.org/harbour-1"], [agent_uri(AgentName(n)) for n in "ab"]]
+)
+def test_a_certificate_that_names_no_one_agent_is_none(uris: list[str]) -> None:
+    with pytest.raises(CertificateWrong):
+        agent_of(agent_leaf(ROOT, KEY, uris))
+
+
+@pytest.mark.parametrize("certificate", [AUTHORITY, ROOT.certificate, server_leaf(ROOT).certificate])
+def test_an_authority_is_no_agent(certificate: x509.Certificate) -> None:
+    with pytest.raises(CertificateWrong):
+        agent_of(certificate)
