@@ -27,6 +27,8 @@ from cloud_api.services.enrolling import Enrolling
 from cloud_api.services.ingesting import Ingesting
 from cloud_api.services.overview import Overview
 from cloud_api.services.registry import Registry
+from cloud_api.services.rejudging import Rejudging
+from cloud_api.services.revoking import Revoking
 from cloud_api.services.signing_in import SigningIn
 from cloud_api.services.tending import Tending
 
@@ -94,6 +96,8 @@ async def _build(settings: Settings, storage: Storage, chain: ChainView, tls: Se
         enrolling=Enrolling(storage=storage, registry=registry, chain=chain, clock=clock, entropy=entropy),
         signing_in=SigningIn(storage=storage, clock=clock, entropy=entropy, hash_password=password_scrypt),
         overview=Overview(storage=storage, registry=registry, chain=chain, clock=clock),
+        rejudging=Rejudging(storage=storage, chain=chain),
+        revoking=Revoking(storage=storage, registry=registry),
         tending=tending,
         metrics=Metrics(ingesting=ingesting, registry=registry, tending=tending),
         version=version("beckon"),

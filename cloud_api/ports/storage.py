@@ -29,6 +29,10 @@ class MarkMoved(Exception):
     """The lane's mark was not the one that this was ruled on; nothing was kept."""
 
 
+class LettersMoved(Exception):
+    """A dead letter that was ruled on is no longer there; nothing was kept."""
+
+
 class NameTaken(Exception):
     """Another agent has this name or this number."""
 
@@ -102,6 +106,40 @@ class DeadLetter(NamedTuple):
     body: bytes
 
 
+class LetterPlace(NamedTuple):
+    """Where a dead letter stands in the order of all; ``lane`` is the storage's own number of its lane."""
+
+    lane: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLetter:
+    """``branch``: where it came from, whatever its agent's branch is now; ``received_ms``: when it arrived."""
+
+    place: LetterPlace
+    key: LaneKey
+    branch: BranchCode
+    letter: DeadLetter
+    received_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """Dead letters of one lane and branch, judged again.
+
+    ``used``: seqs of those that go, because ``money`` and ``counts`` now hold what they said; ``codes``: the seq and the
+    new code of those that stay for another reason than before.
+    """
+
+    key: LaneKey
+    branch: BranchCode
+    used: Sequence[int]
+    codes: Sequence[tuple[int, str]]
+    money: Sequence[MoneyLine]
+    counts: Counts
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """The new entries of one batch, ready to be kept; all of it or nothing.
@@ -154,6 +192,14 @@ class Storage(Protocol):
     async def lanes(self) -> Sequence[LaneState]:
         """Of all agents, in order of agent, lane and first arrival."""
 
+    async def letters(
+        self, *, agent: AgentName | None, after: LetterPlace, limit: int
+    ) -> Sequence[KeptLetter]:
+        """The next dead letters behind ``after``, of all agents where none is named; LetterPlace(0, 0) is before all."""
+
+    async def rejudge(self, rulings: Sequence[Rejudged]) -> None:
+        """Keep all of it or nothing. Errors: LettersMoved when one of the letters used is no longer there."""
+
     async def agents(self) -> Sequence[KnownAgent]:
         """In order of their names."""
 
@@ -173,7 +219,7 @@ class Storage(Protocol):
         """
 
     async def revoke(self, agent: AgentName) -> None:
-        """Its key opens nothing any more, until it enrols again."""
+        """Its key opens nothing any more, until it enrols by a claim that is made after this; unused ones are dropped."""
 
     async def totals(self, first: LocalDay, last: LocalDay, *, branch: BranchCode | None) -> Totals:
         """The counts of these days, both inclusive; of all branches where none is named."""

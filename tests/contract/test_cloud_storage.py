@@ -1,18 +1,15 @@
 """One suite for every storage of HQ: what the services rely on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cloud_api.adapters.sqlite.file import DatabaseRefused
-from cloud_api.adapters.sqlite.storage import open_sqlite_storage
 from cloud_api.ports.storage import (
     DeadLetter,
-    Intake,
     KnownAgent,
     KnownClaim,
     LaneKey,
@@ -23,42 +20,20 @@ from cloud_api.ports.storage import (
     StorageBusy,
     User,
 )
-from cloud_api.services.bookkeeping import book
 from engagement.ids import AgentName, BranchCode, LocalDay
 from engagement.journal.event import Lane
 from engagement.journal.tip import LaneTip
 from engagement.line.claim import Claim, make_claim
 from engagement.settlement.funnel import Measure, SumKey
 from tests.fakes import shop
+from tests.fakes.cloud_storages import KINDS, TODAY, Open, intake, journal_of, opener, running_sqlite
 from tests.fakes.happenings import came, consented, issued, money, redeemed
-from tests.fakes.hq import AGENT, BRANCHES, CHAIN, HARBOUR, OTHER, PARK, Journal, enrol
-from tests.fakes.memory_storage import MemoryStorage
-
-Open = Callable[[], AbstractAsyncContextManager[Storage]]
-ZONES = {branch.code: branch.zone_info for branch in CHAIN.branches}
-TODAY = LocalDay("2026-11-21")
+from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK, Journal, enrol
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """Opens the same storage each time it is called."""
-    memory = MemoryStorage()
-
-    @asynccontextmanager
-    async def open_memory() -> AsyncIterator[Storage]:
-        yield memory
-
-    return open_memory if request.param == "memory" else lambda: running_sqlite(tmp_path / "hq.db")
-
-
-@asynccontextmanager
-async def running_sqlite(path: Path) -> AsyncIterator[Storage]:
-    async with open_sqlite_storage(path, now_ms=shop.NOON_MS) as storage, asyncio.TaskGroup() as group:
-        group.create_task(storage.run())
-        try:
-            yield storage
-        finally:
-            await storage.close()
+    return opener(request.param, tmp_path)
 
 
 @pytest.fixture
@@ -66,29 +41,6 @@ async def storage(reopen: Open) -> AsyncIterator[Storage]:
     async with reopen() as opened:
         await enrol(opened, AGENT, OTHER)
         yield opened
-
-
-def intake(journal: Journal, first: int = 1, last: int | None = None, *, lane: Lane = Lane.MONEY) -> Intake:
-    batch = journal.batch(first, last, lane=lane)
-    branch = BRANCHES[journal.agent]
-    booked = book(batch.entries, ZONES[branch])
-    return Intake(
-        key=LaneKey(journal.agent, lane, journal.epoch),
-        branch=branch,
-        before=LaneTip(first - 1, batch.previous_head),
-        after=LaneTip(batch.entries[-1].seq, batch.last_head),
-        segment=b"%d-%d" % (first, batch.entries[-1].seq),
-        money=booked.money,
-        letters=booked.letters,
-        counts=booked.counts,
-        received_ms=shop.NOON_MS + batch.entries[-1].seq,
-    )
-
-
-def journal_of(count: int, agent: AgentName = AGENT) -> Journal:
-    journal = Journal(agent)
-    journal.add(*money(count))
-    return journal
 
 
 async def test_a_mark_rises_with_what_is_kept(storage: Storage) -> None:
@@ -259,9 +211,21 @@ async def test_numbers_are_unique(storage: Storage) -> None:
 
 
 async def test_a_revoked_agent_has_no_key_until_it_enrols_again(storage: Storage) -> None:
-    await storage.revoke(AGENT)
-    (found,) = [agent for agent in await storage.agents() if agent.name == AGENT]
-    assert (found.state, found.public_key) == ("revoked", None)
+    await storage.put_claim(NEW, claim_of())
+    await storage.enrol(CLAIM.id, public_key=b"k" * 32, at_ms=5)
+    await storage.put_claim(NEW, claim_of(LATER))
+    await storage.revoke(NEW.name)
+
+    async def known() -> tuple[str, bytes | None]:
+        (found,) = [agent for agent in await storage.agents() if agent.name == NEW.name]
+        return found.state, found.public_key
+
+    assert await known() == ("revoked", None)
+    assert not await storage.enrol(LATER.id, public_key=b"k" * 32, at_ms=6), "an unused claim is void too"
+    await storage.put_claim(NEW, claim_of(LATER))
+    assert await known() == ("revoked", None)
+    assert await storage.enrol(LATER.id, public_key=b"n" * 32, at_ms=7)
+    assert await known() == ("active", b"n" * 32)
 
 
 async def test_users_and_their_sessions(storage: Storage) -> None:

@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from cloud_api.ports.storage import (
-    DeadLetter,
     Intake,
+    KeptLetter,
     KnownAgent,
     KnownClaim,
     LaneKey,
     LaneState,
+    LetterPlace,
+    LettersMoved,
     MarkMoved,
     MoneyLine,
     NameTaken,
+    Rejudged,
     Session,
     User,
 )
@@ -29,7 +33,7 @@ class StoredLane:
     received_ms: int
     segments: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     money: list[MoneyLine] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
+    letters: list[KeptLetter] = field(default_factory=list)
 
 
 class MemoryStorage:
@@ -51,8 +55,8 @@ class MemoryStorage:
         lane.mark, lane.received_ms = intake.after, intake.received_ms
         lane.segments[intake.before.seq + 1] = (intake.after.seq, intake.segment)
         lane.money += intake.money
-        lane.letters += intake.letters
-        self.counts[intake.branch] = merge(self.counts.get(intake.branch, Counts()), intake.counts)
+        lane.letters += self._kept(intake)
+        self._add_up(intake.branch, intake.counts)
         self._agents[key.agent] = replace(self._agents[key.agent], last_contact_ms=intake.received_ms)
 
     async def mark(self, key: LaneKey) -> LaneTip:
@@ -69,6 +73,40 @@ class MemoryStorage:
             for key in order
             for lane in (self.stored[key],)
         ]
+
+    async def letters(
+        self, *, agent: AgentName | None, after: LetterPlace, limit: int
+    ) -> Sequence[KeptLetter]:
+        found = (letter for lane in self.stored.values() for letter in lane.letters)
+        behind = (letter for letter in found if letter.place > after and agent in (None, letter.key.agent))
+        return list(islice(behind, limit))
+
+    async def rejudge(self, rulings: Sequence[Rejudged]) -> None:
+        for ruling in rulings:
+            kept = {letter.letter.seq for letter in self.stored[ruling.key].letters}
+            if not kept.issuperset(ruling.used):
+                raise LettersMoved("a letter is no longer there")
+        for ruling in rulings:
+            lane, codes = self.stored[ruling.key], dict(ruling.codes)
+            lane.letters = [
+                replace(each, letter=each.letter._replace(code=codes.get(each.letter.seq, each.letter.code)))
+                for each in lane.letters
+                if each.letter.seq not in ruling.used
+            ]
+            lane.money = sorted([*lane.money, *ruling.money], key=lambda line: line.seq)
+            self._add_up(ruling.branch, ruling.counts)
+
+    def _kept(self, intake: Intake) -> list[KeptLetter]:
+        lane_number = list(self.stored).index(intake.key) + 1
+        return [
+            KeptLetter(
+                LetterPlace(lane_number, letter.seq), intake.key, intake.branch, letter, intake.received_ms
+            )
+            for letter in intake.letters
+        ]
+
+    def _add_up(self, branch: BranchCode, counts: Counts) -> None:
+        self.counts[branch] = merge(self.counts.get(branch, Counts()), counts)
 
     async def agents(self) -> Sequence[KnownAgent]:
         return [self._agents[name] for name in sorted(self._agents)]
@@ -103,6 +141,9 @@ class MemoryStorage:
 
     async def revoke(self, agent: AgentName) -> None:
         self._agents[agent] = replace(self._agents[agent], state="revoked", public_key=None)
+        self._claims = {
+            key: each for key, each in self._claims.items() if each.agent != agent or each.public_key
+        }
 
     async def totals(self, first: LocalDay, last: LocalDay, *, branch: BranchCode | None) -> Totals:
         return total(

@@ -17,6 +17,7 @@ from cloud_api.adapters.http.openapi import describe
 from cloud_api.adapters.http.parts import PARTS, Parts
 from cloud_api.adapters.http.probes import PROBES
 from cloud_api.adapters.http.problems import as_problem, internal
+from cloud_api.adapters.http.upkeep_routes import UPKEEP_API
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def build_app(parts: Parts, *, now_s: Callable[[], float] = monotonic) -> web.Ap
     """Everything that the cloud serves. ``now_s`` times requests."""
     app = web.Application(middlewares=[_timed(parts, now_s), _answer_errors])
     app[PARTS] = parts
-    operations = (*AGENT_API.all, *HQ_API.all, *PROBES.all)
+    operations = (*AGENT_API.all, *HQ_API.all, *UPKEEP_API.all, *PROBES.all)
     for operation in operations:
         app.router.add_route(operation.method, operation.path, operation.handle)
     document = describe(operations, version=parts.version)

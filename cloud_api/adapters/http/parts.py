@@ -8,6 +8,8 @@ from cloud_api.adapters.metrics import Metrics
 from cloud_api.services.enrolling import Enrolling
 from cloud_api.services.ingesting import Ingesting
 from cloud_api.services.overview import Overview
+from cloud_api.services.rejudging import Rejudging
+from cloud_api.services.revoking import Revoking
 from cloud_api.services.signing_in import SigningIn
 from cloud_api.services.tending import Tending
 
@@ -20,6 +22,8 @@ class Parts:
     enrolling: Enrolling
     signing_in: SigningIn
     overview: Overview
+    rejudging: Rejudging
+    revoking: Revoking
     tending: Tending
     metrics: Metrics
     version: str

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from cloud_api.ports.storage import Intake, MarkMoved
+from cloud_api.ports.storage import Intake, MarkMoved, MoneyLine
 from engagement.ids import BranchCode
 from engagement.journal.tip import LaneTip
 from engagement.settlement.funnel import Counts, Measure, SumKey, Totals
@@ -37,12 +37,12 @@ def keep(connection: sqlite3.Connection, intake: Intake) -> None:
         "INSERT INTO segments (lane_id, first_seq, last_seq, body) VALUES (?, ?, ?, ?)",
         (lane_id, intake.before.seq + 1, intake.after.seq, intake.segment),
     )
-    connection.executemany(_MONEY, [(lane_id, agent_id, intake.branch, *line) for line in intake.money])
+    add_money(connection, lane_id, agent_id, intake.branch, intake.money)
     connection.executemany(
-        "INSERT INTO dead_letters (lane_id, seq, code, body, received_ms) VALUES (?, ?, ?, ?, ?)",
-        [(lane_id, *letter, intake.received_ms) for letter in intake.letters],
+        "INSERT INTO dead_letters (lane_id, seq, code, body, received_ms, branch) VALUES (?, ?, ?, ?, ?, ?)",
+        [(lane_id, *letter, intake.received_ms, intake.branch) for letter in intake.letters],
     )
-    _add_up(connection, intake.branch, intake.counts)
+    add_up(connection, intake.branch, intake.counts)
     connection.execute("UPDATE agents SET last_contact_ms = ? WHERE id = ?", (intake.received_ms, agent_id))
 
 
@@ -61,7 +61,14 @@ def _raise_mark(connection: sqlite3.Connection, intake: Intake, lane_id: int | N
     return int(made[0])
 
 
-def _add_up(connection: sqlite3.Connection, branch: str, counts: Counts) -> None:
+def add_money(
+    connection: sqlite3.Connection, lane_id: int, agent_id: int, branch: str, money: Iterable[MoneyLine]
+) -> None:
+    connection.executemany(_MONEY, [(lane_id, agent_id, branch, *line) for line in money])
+
+
+def add_up(connection: sqlite3.Connection, branch: str, counts: Counts) -> None:
+    """Raise the sums of a branch's days, and mark the tags that came."""
     for (day, campaign, measure), number in counts.sums.items():
         key = (branch, day, campaign or NO_CAMPAIGN, measure)
         raised = connection.execute(

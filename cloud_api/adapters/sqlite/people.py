@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from cloud_api.ports.storage import KnownAgent, KnownClaim, NameTaken, User
+from engagement.ids import AgentName
 
 AGENTS = (
     "SELECT name, branch, number, state, public_key, enrolled_ms, last_contact_ms FROM agents ORDER BY name"
@@ -52,6 +53,14 @@ def enrol(connection: sqlite3.Connection, claim_id: str, public_key: bytes, at_m
         (public_key, at_ms, at_ms, claim_id),
     )
     return True
+
+
+def revoke(connection: sqlite3.Connection, agent: AgentName) -> None:
+    connection.execute("UPDATE agents SET state = 'revoked', public_key = NULL WHERE name = ?", (agent,))
+    connection.execute(
+        "DELETE FROM claims WHERE used_ms IS NULL AND agent_id = (SELECT id FROM agents WHERE name = ?)",
+        (agent,),
+    )
 
 
 def set_users(connection: sqlite3.Connection, users: Sequence[User]) -> None:

@@ -9,16 +9,20 @@ from pathlib import Path
 import aiosqlite
 
 from cloud_api.adapters.sqlite import intake as intakes
+from cloud_api.adapters.sqlite import letters as dead_letters
 from cloud_api.adapters.sqlite.file import READER_PRAGMAS, WRITER_PRAGMAS, held_for_this_process, prepare
-from cloud_api.adapters.sqlite.people import AGENTS, CLAIM, SESSION, USER, enrol, put_claim, set_users
+from cloud_api.adapters.sqlite.people import AGENTS, CLAIM, SESSION, USER, enrol, put_claim, revoke, set_users
 from cloud_api.adapters.sqlite.writer import GroupConnection, Writer
 from cloud_api.ports.storage import (
     Intake,
+    KeptLetter,
     KnownAgent,
     KnownClaim,
     LaneKey,
     LaneState,
+    LetterPlace,
     MoneyLine,
+    Rejudged,
     Session,
     StorageFailed,
     User,
@@ -75,6 +79,15 @@ class SqliteStorage:
             for agent, lane, epoch, seq, received_ms, letters in await self._all(_LANES)
         ]
 
+    async def letters(
+        self, *, agent: AgentName | None, after: LetterPlace, limit: int
+    ) -> Sequence[KeptLetter]:
+        sql, values = dead_letters.page_query(agent, after, limit)
+        return dead_letters.letters_of(await self._all(sql, *values))
+
+    async def rejudge(self, rulings: Sequence[Rejudged]) -> None:
+        await self._writer.write(lambda connection: dead_letters.rejudge(connection, rulings))
+
     async def agents(self) -> Sequence[KnownAgent]:
         return [KnownAgent(*row) for row in await self._all(AGENTS)]
 
@@ -92,7 +105,7 @@ class SqliteStorage:
         return await self._writer.write(lambda connection: enrol(connection, claim_id, public_key, at_ms))
 
     async def revoke(self, agent: AgentName) -> None:
-        await self._execute("UPDATE agents SET state = 'revoked', public_key = NULL WHERE name = ?", agent)
+        await self._writer.write(lambda connection: revoke(connection, agent))
 
     async def totals(self, first: LocalDay, last: LocalDay, *, branch: BranchCode | None) -> Totals:
         sums, stages = intakes.totals_queries(branch)
