@@ -146,7 +146,6 @@ def _build_services(
         entropy=entropy,
         store=store,
         mint=agent_keys.mint(agent_number=bundle.agent_number, lease_number=store.lease_number),
-        zone=bundle.branch.zone_info,
     )
     issuing = Issuing(premises)
     board = Board(bundle.branch.beacons, clock)
@@ -157,9 +156,7 @@ def _build_services(
         hosting=Hosting(premises, issuing, NeighbourTable(), visit_keys),
         issuing=issuing,
         redeeming=Redeeming(premises, agent_keys.verify),
-        cashiers=Cashiers(
-            tills=bundle.tills, cashiers=bundle.cashiers, clock=clock, entropy=entropy, pin_hash=pin_scrypt
-        ),
+        cashiers=Cashiers(bundle=lambda: premises.bundle, clock=clock, entropy=entropy, pin_hash=pin_scrypt),
         ticketing=Ticketing(premises, visit_keys),
         hearing=hearing,
         tending=Tending(
@@ -265,7 +262,7 @@ async def _serving(
         base_url=settings.guest_base_url,
     )
     staff = build_staff_app(
-        bundle=bundle,
+        premises=services.premises,
         redeeming=services.redeeming,
         cashiers=services.cashiers,
         board=services.board,

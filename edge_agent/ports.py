@@ -3,7 +3,7 @@
 Adapters implement them; the simulation and the tests bring their own. A service never knows which it has.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from edge_agent.radio_status import RadioStatus
@@ -137,6 +137,10 @@ class Radio(Protocol):
 
     async def listen(self, sink: Callable[[Advertisement], None]) -> None:
         """Hand every advertisement to ``sink`` until cancelled. Errors: RadioLost when it cannot go on."""
+
+    def retune(self, adapters: Sequence[str]) -> None:
+        """Hear with these adapters from now on, the machine's default one when there are none; those that stay are
+        not interrupted. Means nothing to a recording."""
 
 
 class RadioLost(Exception):

@@ -7,6 +7,8 @@ An adapter that refuses for long, or falls silent for good where much was heard,
 something is connected through it. One that was switched off by others is waited for: somebody may have meant it.
 Left to the caller, as RadioLost with the cause: no receiver could scan for Limits.patience_s.
 
+The inventory may name other adapters meanwhile; receivers that stay are not interrupted.
+
 A receiver is named by its hci name or, surer with several dongles, by its adapter's address. One named by hci name
 follows the address first found under it, so a renumbered adapter keeps its receiver.
 """
@@ -33,8 +35,9 @@ class BluezRadio:
     def __init__(self, adapters: Sequence[str] = (), *, clock: Clock, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._clock = clock
-        self._receivers = [BluezReceiver(label, clock, self._limits) for label in dict.fromkeys(adapters)]
-        self._addresses = {label: label.upper() for label in adapters if _ADDRESS.match(label.upper())}
+        self._receivers = [self._receiver(label) for label in dict.fromkeys(adapters)]
+        self._addresses = _named_by_address(adapters)
+        self._wanted: tuple[str, ...] | None = None
         self._unmet_since_mono_s: dict[str, float] = {}
         self._mute_since_mono_s: float | None = None
         self._lacking = ReceiverState.STARTING, ""
@@ -52,6 +55,9 @@ class BluezRadio:
             state, cause = self._lacking
             return RadioStatus(self.name, (ReceiverStatus("default", state, 0, None, 0, cause or None),))
         return RadioStatus(self.name, tuple(receiver.status for receiver in self._receivers))
+
+    def retune(self, adapters: Sequence[str]) -> None:
+        self._wanted = tuple(dict.fromkeys(adapters))
 
     async def listen(self, sink: Callable[[Advertisement], None]) -> None:
         """Hand every advertisement to ``sink`` until cancelled. Errors: RadioLost."""
@@ -74,6 +80,7 @@ class BluezRadio:
     async def _attend(self, watch: BluezWatch, sink: Callable[[Advertisement], None]) -> None:
         while True:
             await watch.refresh()
+            await self._follow_wanted(sink)
             if not watch.is_bluez_running:
                 self._lack(
                     ReceiverState.NO_BLUEZ,
@@ -85,6 +92,26 @@ class BluezRadio:
                 await self._tend(watch)
             self._give_up_when_mute()
             await watch.changed_within(self._limits.tick_s)
+
+    async def _follow_wanted(self, sink: Callable[[Advertisement], None]) -> None:
+        if self._wanted is None:
+            return
+        wanted, self._wanted = self._wanted, None
+        had = {receiver.label: receiver for receiver in self._receivers}
+        self._receivers = [had.get(label) or self._receiver(label) for label in wanted]
+        # What an address was found for by its hci name may be another adapter by the time that it is wanted again.
+        self._addresses = {label: self._addresses[label] for label in wanted if label in self._addresses}
+        self._addresses |= _named_by_address(wanted)
+        self._unmet_since_mono_s.clear()
+        for label, receiver in had.items():
+            if label not in wanted:
+                await receiver.stop()
+        for receiver in self._receivers:
+            if receiver.label not in had:
+                receiver.begin(sink)
+
+    def _receiver(self, label: str) -> BluezReceiver:
+        return BluezReceiver(label, self._clock, self._limits)
 
     async def _tend(self, watch: BluezWatch) -> None:
         adapters = watch.adapters
@@ -126,7 +153,7 @@ class BluezRadio:
         first = default_adapter(adapters.values())
         if self._receivers or first is None:
             return
-        self._receivers.append(BluezReceiver(first.hci, self._clock, self._limits))
+        self._receivers.append(self._receiver(first.hci))
         self._receivers[0].begin(sink)
 
     def _lack(self, state: ReceiverState, cause: str) -> None:
@@ -143,6 +170,10 @@ class BluezRadio:
             self._mute_since_mono_s = now
         elif now - self._mute_since_mono_s >= self._limits.patience_s:
             raise RadioLost(self.status.cause or _NO_ADAPTER)
+
+
+def _named_by_address(labels: Iterable[str]) -> dict[str, str]:
+    return {label: label.upper() for label in labels if _ADDRESS.match(label.upper())}
 
 
 def assign(

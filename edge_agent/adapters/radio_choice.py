@@ -1,7 +1,7 @@
 """Which radio an agent has: the machine's adapters, a recording, or none at all."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edge_agent.adapters.bluez_watch import find_adapter
 from edge_agent.adapters.recorded_radio import RecordedRadio
@@ -24,6 +24,9 @@ class NoRadio:
 
     async def listen(self, sink: Callable[[Advertisement], None]) -> None:
         await asyncio.Event().wait()
+
+    def retune(self, adapters: Sequence[str]) -> None:
+        """There is none to tune."""
 
 
 async def choose_radio(settings: Settings, agent: Agent, clock: Clock) -> Radio:

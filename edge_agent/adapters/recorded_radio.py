@@ -6,7 +6,7 @@ cannot be read are counted and passed over; the first one is told in the status.
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -53,6 +53,9 @@ class RecordedRadio:
         ago_s = None if last is None else max(0.0, self._clock.mono_s() - last)
         receiver = ReceiverStatus(self._name, self._state, self._heard, ago_s, self._loops, self._cause)
         return RadioStatus(self.name, (receiver,), self._broken_lines, self._first_broken_line)
+
+    def retune(self, adapters: Sequence[str]) -> None:
+        """What was heard was heard."""
 
     async def listen(self, sink: Callable[[Advertisement], None]) -> None:
         """Play until cancelled; a recording that is not looped falls silent at its end.

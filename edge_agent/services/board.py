@@ -61,6 +61,12 @@ class Board:
         self._version = 0
         self._changed = asyncio.Event()
 
+    def renew(self, beacons: Iterable[Beacon], standing: Mapping[BeaconName, Standing]) -> None:
+        """These are the beacons from now on, and this is where they are; the log keeps what was."""
+        self._beacons = {beacon.name: beacon for beacon in beacons}
+        self._standing = standing
+        self._turn()
+
     def note(self, change: Change) -> None:
         """Take a change into the log."""
         now_ms = self._clock.now().wall_ms

@@ -1,16 +1,18 @@
 """Who stands at a till: cashiers sign in with a PIN, guessing is made slow, and a session ends when it is idle.
 
 All of it lives in memory: after a restart cashiers sign in again, which takes seconds and keeps no secret on disk.
+Tills and cashiers are those of the bundle that counts now; a session ends with its till's or its cashier's place there,
+or with the PIN that opened it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from hmac import compare_digest
 
 from edge_agent.ports import Clock, Entropy
-from engagement.estate.bundle import Cashier, PairedTill
+from engagement.estate.bundle import Bundle, Cashier
 from engagement.ids import CashierName, TillName
 
 # (PIN, salt) -> its scrypt, as engagement.estate.bundle.Cashier says; slow on purpose, so off the event loop.
@@ -37,12 +39,13 @@ _TOKEN_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A cashier at a till. Times are the clock's monotonic seconds."""
+    """A cashier at a till. Times are the clock's monotonic seconds. ``opened_by``: what the bundle said of the cashier."""
 
     till: TillName
     cashier: CashierName
     began_mono_s: float
     used_mono_s: float
+    opened_by: Cashier = field(repr=False)
 
     def is_over(self, now_mono_s: float) -> bool:
         return now_mono_s - self.used_mono_s > IDLE_S_MAX or now_mono_s - self.began_mono_s > SESSION_S_MAX
@@ -81,19 +84,17 @@ class _Guesses:
 
 
 class Cashiers:
-    """``tills`` and ``cashiers`` are the bundle's."""
+    """``bundle`` answers with the one that counts now."""
 
     def __init__(
         self,
         *,
-        tills: Sequence[PairedTill],
-        cashiers: Sequence[Cashier],
+        bundle: Callable[[], Bundle],
         clock: Clock,
         entropy: Entropy,
         pin_hash: PinHash,
     ) -> None:
-        self._tills = tuple(tills)
-        self._cashiers = {cashier.name: cashier for cashier in cashiers}
+        self._bundle = bundle
         self._clock = clock
         self._entropy = entropy
         self._pin_hash = pin_hash
@@ -105,13 +106,13 @@ class Cashiers:
     @property
     def names(self) -> tuple[CashierName, ...]:
         """Everybody who may sign in, in the bundle's order."""
-        return tuple(self._cashiers)
+        return tuple(cashier.name for cashier in self._bundle().cashiers)
 
     def till_of(self, token: str) -> TillName | None:
         """The till that a token is for; every till's is compared, whichever it is."""
         given = sha256(token.encode(errors="replace")).hexdigest()
         found: TillName | None = None
-        for till in self._tills:
+        for till in self._bundle().tills:
             if compare_digest(till.token_sha256, given):
                 found = till.name
         return found
@@ -135,6 +136,9 @@ class Cashiers:
         session = self._sessions.get(key)
         if session is None or session.till != till:
             return None
+        if self._cashier(session.cashier) != session.opened_by:
+            del self._sessions[key]
+            return None
         self._sessions[key] = replace(session, used_mono_s=now_s)
         return self._sessions[key]
 
@@ -147,19 +151,22 @@ class Cashiers:
         wait_s = _pause_s(guesses.count) - (now_s - guesses.last_mono_s)
         if guesses.count and wait_s > 0:
             return MustPause(wait_s)
-        if not await self._is_right(name, pin):
+        cashier = self._cashier(name)
+        if not await self._is_right(cashier, pin) or cashier is None:
             guesses.last_mono_s = self._clock.mono_s()
             # An unknown name is counted under one label: made-up names must not fill the memory.
-            charged = name if name in self._cashiers else CashierName("")
+            charged = name if cashier is not None else CashierName("")
             guesses.wrong[charged] = guesses.wrong.get(charged, 0) + 1
             left = WRONG_PINS_MAX - guesses.count
             return WrongPin(left) if left > 0 else MustPause(_pause_s(guesses.count))
         guesses.wrong.pop(name, None)
-        return self._open(till, name)
+        return self._open(till, cashier)
 
-    async def _is_right(self, name: CashierName, pin: str) -> bool:
+    def _cashier(self, name: CashierName) -> Cashier | None:
+        return next((cashier for cashier in self._bundle().cashiers if cashier.name == name), None)
+
+    async def _is_right(self, cashier: Cashier | None, pin: str) -> bool:
         """The same work is done for a name that nobody has, so that time does not tell names."""
-        cashier = self._cashiers.get(name)
         if not 0 < len(pin) <= PIN_CHARS_MAX:
             return False
         salt = bytes.fromhex(cashier.salt) if cashier is not None else bytes(16)
@@ -172,13 +179,13 @@ class Cashiers:
             guesses.wrong.clear()
         return guesses
 
-    def _open(self, till: TillName, name: CashierName) -> SignedIn:
+    def _open(self, till: TillName, cashier: Cashier) -> SignedIn:
         now_s = self._clock.mono_s()
         self._end_old(now_s)
         while len(self._sessions) >= SESSIONS_MAX:
             del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].used_mono_s)]
         token = self._entropy.token(_TOKEN_BYTES).hex()
-        session = Session(till, name, now_s, now_s)
+        session = Session(till, cashier.name, now_s, now_s, cashier)
         self._sessions[_key(token)] = session
         return SignedIn(token, session)
 

@@ -1,12 +1,12 @@
 """Hears beacons: advertisements to sightings to presence; a member's dwelling tag brings the welcome-back offer.
 
-The radio only puts into a bounded line; this service empties it at its own pace.
+The radio only puts into a bounded line; this service empties it at its own pace. Another bundle is followed between two
+looks: what it does not change stays present, and a radio that has other receivers now is told.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
 
 from edge_agent.ports import Radio, RadioLost, StoreFull
 from edge_agent.services.backoff import backoff_s
@@ -16,7 +16,8 @@ from edge_agent.services.premises import Premises
 from engagement.advertisement.matching import BeaconIndex
 from engagement.advertisement.packet import Advertisement
 from engagement.estate.beacon import Beacon
-from engagement.ids import BeaconName, member_subject
+from engagement.estate.bundle import Bundle
+from engagement.ids import BeaconName, ZoneName, member_subject
 from engagement.journal.event import PresenceChanged
 from engagement.ledger.record import Rows, Ruling
 from engagement.presence.change import Change, ChangeKind
@@ -50,15 +51,13 @@ class Hearing:
         self._issuing = issuing
         self._radio = radio
         self._board = board
-        branch = premises.bundle.branch
-        self._beacons: dict[BeaconName, Beacon] = {beacon.name: beacon for beacon in branch.beacons}
-        self._index = BeaconIndex(branch.beacons, unix_s=premises.clock.now().wall_ms / 1000)
+        self._bundle = bundle = premises.bundle
+        self._beacons = _by_name(bundle)
+        self._index = BeaconIndex(bundle.branch.beacons, unix_s=premises.clock.now().wall_ms / 1000)
         self._tracker = PresenceTracker(
-            branch.beacons,
-            {receiver.adapter: receiver.zone for receiver in premises.bundle.own_agent.receivers},
-            dwell_s=_dwell_thresholds(
-                campaign.trigger.dwell_s for campaign in issuing.campaigns_on("welcome_back")
-            ),
+            bundle.branch.beacons,
+            _receiver_zones(bundle),
+            dwell_s=_dwell_thresholds(bundle),
             fingerprints=fingerprints,
         )
         self._waiting: deque[Advertisement] = deque(maxlen=WAITING_MAX)
@@ -84,13 +83,33 @@ class Hearing:
     async def attend(self) -> None:
         """Turn what was heard into presence, and presence into what it leads to."""
         while True:
-            self._read_waiting()
-            now = self._premises.clock.now()
-            self._index.tick(now.wall_ms / 1000)
-            for change in self._tracker.advance(self._premises.clock.mono_s()):
-                await self._act_on(change)
+            await self._catch_up()
+            if self._premises.bundle is not self._bundle:
+                await self._follow(self._premises.bundle)
             self._board.update(self._tracker.present())
             await asyncio.sleep(_EVERY_S)
+
+    async def _catch_up(self) -> None:
+        self._read_waiting()
+        self._index.tick(self._premises.clock.now().wall_ms / 1000)
+        await self._act_on_changes()
+
+    async def _act_on_changes(self) -> None:
+        for change in self._tracker.advance(self._premises.clock.mono_s()):
+            await self._act_on(change)
+
+    async def _follow(self, bundle: Bundle) -> None:
+        """Hear for another bundle. Those who leave by it are still known while that is told."""
+        beacons = bundle.branch.beacons
+        self._tracker.renew(beacons, _receiver_zones(bundle), dwell_s=_dwell_thresholds(bundle))
+        await self._act_on_changes()
+        if beacons != self._bundle.branch.beacons:
+            self._index = BeaconIndex(beacons, unix_s=self._premises.clock.now().wall_ms / 1000)
+            self._beacons = _by_name(bundle)
+            self._board.renew(beacons, self._tracker.present())
+        if _adapters(bundle) != _adapters(self._bundle):
+            self._radio.retune(_adapters(bundle))
+        self._bundle = bundle
 
     def _take(self, advertisement: Advertisement) -> None:
         if len(self._waiting) == WAITING_MAX:
@@ -144,5 +163,18 @@ class Hearing:
             _LOG.debug("presence not journaled: the disk is full")
 
 
-def _dwell_thresholds(of_campaigns: Iterable[float]) -> tuple[float, ...]:
-    return tuple(sorted({*DWELL_S, *of_campaigns}))
+def _by_name(bundle: Bundle) -> dict[BeaconName, Beacon]:
+    return {beacon.name: beacon for beacon in bundle.branch.beacons}
+
+
+def _receiver_zones(bundle: Bundle) -> dict[str, ZoneName]:
+    return {receiver.adapter: receiver.zone for receiver in bundle.own_agent.receivers}
+
+
+def _adapters(bundle: Bundle) -> tuple[str, ...]:
+    return tuple(receiver.adapter for receiver in bundle.own_agent.receivers)
+
+
+def _dwell_thresholds(bundle: Bundle) -> tuple[float, ...]:
+    welcoming_back = (campaign for campaign in bundle.campaigns if campaign.trigger.on == "welcome_back")
+    return tuple(sorted({*DWELL_S, *(campaign.trigger.dwell_s for campaign in welcoming_back)}))

@@ -7,7 +7,7 @@ from hmac import compare_digest
 
 from edge_agent.ports import Gatekeeper
 from edge_agent.services.issuing import Issuing
-from edge_agent.services.premises import Premises
+from edge_agent.services.premises import MadeOfBundle, Premises
 from edge_agent.services.visit_keys import VisitKeys
 from engagement.campaign.model import Campaign
 from engagement.campaign.play import PlayRecord
@@ -105,7 +105,9 @@ class Hosting:
         self._issuing = issuing
         self._gatekeeper = gatekeeper
         self._keys = keys
-        self._member_by_code = {member.code_sha256: member.id for member in premises.bundle.members}
+        self._member_by_code = MadeOfBundle(
+            premises, lambda bundle: {member.code_sha256: member.id for member in bundle.members}
+        )
         self._member_tries: dict[bytes, tuple[float, int]] = {}
 
     def greet(self, address: str, cookie: str | None) -> Guest:
@@ -259,7 +261,7 @@ class Hosting:
     def _member_of(self, typed_code: str) -> MemberId | None:
         given = sha256(normal_member_code(typed_code).encode()).hexdigest()
         found: MemberId | None = None
-        for code_sha256, member in self._member_by_code.items():
+        for code_sha256, member in self._member_by_code.now.items():
             if compare_digest(code_sha256, given):
                 found = member
         return found

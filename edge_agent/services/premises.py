@@ -1,7 +1,12 @@
-"""What every service of one store shares: the branch it stands in, the ports it works through, the keys it signs with."""
+"""What every service of one store shares: the bundle it works from, the ports it works through, the keys it signs with.
 
-from collections.abc import Mapping
+The bundle may be another one the next moment, when HQ wants something else: whoever needs a part of it reads it here
+each time, and whoever must make something of it uses MadeOfBundle.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from edge_agent.ports import Clock, Entropy, Store
@@ -11,20 +16,30 @@ from engagement.clock.moment import Moment, from_ms
 from engagement.estate.bundle import Bundle
 from engagement.ids import CampaignId, LocalDay
 
+T = TypeVar("T")
+
 # Coupon and redemption secrets are typed by nobody; lower case and digits survive every URL.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Premises:
-    """One agent in its branch. ``mint`` makes its codes; ``zone`` is the branch's time zone."""
+    """One agent in its branch. ``bundle``: the one that counts now; ``mint`` makes the agent's codes."""
 
     bundle: Bundle
     clock: Clock
     entropy: Entropy
     store: Store
     mint: Mint
-    zone: ZoneInfo
+
+    def renew(self, bundle: Bundle) -> None:
+        """Work from another bundle of the same agent, in the same branch, from now on."""
+        self.bundle = bundle
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The branch's time zone."""
+        return self.bundle.branch.zone_info
 
     @property
     def campaigns(self) -> Mapping[CampaignId, Campaign]:
@@ -41,3 +56,20 @@ class Premises:
     def secret(self, n_chars: int) -> str:
         """Unpredictable characters, 5 bits each."""
         return "".join(_ALPHABET[byte % 32] for byte in self.entropy.token(n_chars))
+
+
+class MadeOfBundle(Generic[T]):
+    """Something that is made of the bundle, and made anew once another bundle counts."""
+
+    def __init__(self, premises: Premises, make: Callable[[Bundle], T]) -> None:
+        self._premises = premises
+        self._make = make
+        self._bundle = premises.bundle
+        self._made = make(self._bundle)
+
+    @property
+    def now(self) -> T:
+        if self._bundle is not self._premises.bundle:
+            self._bundle = self._premises.bundle
+            self._made = self._make(self._bundle)
+        return self._made

@@ -7,11 +7,12 @@ one are left out. A rotating identity is known only to those who are near the be
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge_agent.services.premises import Premises
+from edge_agent.services.premises import MadeOfBundle, Premises
 from edge_agent.services.visit_keys import VisitKeys
 from engagement.advertisement.eid import EidKey, EidTable
 from engagement.advertisement.frames import EddystoneEid, read_frames
 from engagement.estate.beacon import Beacon
+from engagement.estate.bundle import Bundle
 from engagement.ids import BeaconName, ZoneName
 from engagement.visitor.ticket import TICKET_LIFE_MS, zone_of_ticket, zone_ticket
 
@@ -41,21 +42,18 @@ class Ticketing:
     def __init__(self, premises: Premises, keys: VisitKeys) -> None:
         self._premises = premises
         self._keys = keys
-        rotating = [
-            beacon for beacon in premises.bundle.branch.beacons if beacon.role == "zone" and beacon.eid
-        ]
-        self._zones = {beacon.name: beacon.zone for beacon in rotating if beacon.zone is not None}
-        self._identities = EidTable(map(_eid_key, rotating), drift_s=BEACON_CLOCK_ERROR_S_MAX)
+        self._proofs = MadeOfBundle(premises, _proofs)
 
     def tickets(self, heard: Iterable[Heard]) -> list[Ticket]:
         """One ticket for each zone that is proved, in the order of first proof."""
         now_ms = self._premises.clock.now().wall_ms
-        self._identities.refresh(now_ms / 1000)
+        zones, identities = self._proofs.now
+        identities.refresh(now_ms / 1000)
         proved = {
-            self._zones[beacon]: None
+            zones[beacon]: None
             for each in heard
             if each.age_ms <= HEARD_AGE_MS_MAX
-            for beacon in self._beacons_in(each.data)
+            for beacon in _beacons_in(each.data, identities)
         }
         expires_ms = now_ms + TICKET_LIFE_MS
         return [
@@ -66,13 +64,20 @@ class Ticketing:
         """The zone that a ticket of ours proves now; None for any other text."""
         return zone_of_ticket(self._keys.cookie_key, ticket, self._premises.clock.now())
 
-    def _beacons_in(self, data: bytes) -> list[BeaconName]:
-        return [
-            resolved.beacon
-            for frame in read_frames(data).frames
-            if isinstance(frame, EddystoneEid)
-            and (resolved := self._identities.resolve(frame.eid)) is not None
-        ]
+
+def _proofs(bundle: Bundle) -> tuple[dict[BeaconName, ZoneName], EidTable]:
+    """The zones that rotating identities prove, by beacon, and those identities."""
+    rotating = [beacon for beacon in bundle.branch.beacons if beacon.role == "zone" and beacon.eid]
+    zones = {beacon.name: beacon.zone for beacon in rotating if beacon.zone is not None}
+    return zones, EidTable(map(_eid_key, rotating), drift_s=BEACON_CLOCK_ERROR_S_MAX)
+
+
+def _beacons_in(data: bytes, identities: EidTable) -> list[BeaconName]:
+    return [
+        resolved.beacon
+        for frame in read_frames(data).frames
+        if isinstance(frame, EddystoneEid) and (resolved := identities.resolve(frame.eid)) is not None
+    ]
 
 
 def _eid_key(beacon: Beacon) -> EidKey:

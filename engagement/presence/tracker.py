@@ -1,11 +1,12 @@
 """Which of our beacons are here, and what changed: enter, dwell, leave, zone, upkeep.
 
 Memory is bounded by the inventory: only provisioned beacons are tracked. Time comes with the sightings and with
-``advance``; what happens at an instant does not depend on how often anybody asked.
+``advance``; what happens at an instant does not depend on how often anybody asked. The inventory may change meanwhile:
+what did not change in it stays present.
 """
 
-from collections.abc import Iterable, Mapping
-from heapq import heappop, heappush
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from math import floor, inf
 from typing import Literal
 
@@ -43,6 +44,7 @@ class _Track:
 
     __slots__ = (
         "battery",
+        "beacon",
         "dwell_due_s",
         "dwells_s",
         "entered_s",
@@ -59,9 +61,9 @@ class _Track:
     )
 
     def __init__(self, beacon: Beacon) -> None:
+        self.beacon = beacon
         self.name = beacon.name
-        # Where a hanging beacon hangs; None for a tag.
-        self.zone: ZoneName | None = beacon.zone if beacon.role == "zone" else None
+        self.zone = _hanging_zone(beacon)
         self.signals: dict[str, Signal] = {}
         self.rhythm = Rhythm()
         self.battery = Battery()
@@ -78,9 +80,26 @@ class _Track:
         self.whereabouts: Whereabouts | None = None
         self.is_silent = False
 
+    def hang(self, beacon: Beacon) -> None:
+        """What the inventory says of it from now on."""
+        self.beacon, self.zone = beacon, _hanging_zone(beacon)
+
+    def is_of(self, beacon: Beacon) -> bool:
+        """Whether this is the same transmitter, wherever it hangs now and whoever carries it."""
+        return self.beacon.identity == beacon.identity and self.beacon.role == beacon.role
+
     def level_dbm(self) -> float | None:
         """The best smoothed signal; None when no receiver measured one."""
         return max((signal.level_dbm for _, signal in fresh(self.signals.items())), default=None)
+
+
+def _hanging_zone(beacon: Beacon) -> ZoneName | None:
+    """Where a hanging beacon hangs; None for a tag."""
+    return beacon.zone if beacon.role == "zone" else None
+
+
+def _kept_or_new(track: _Track | None, beacon: Beacon) -> _Track:
+    return track if track is not None and track.is_of(beacon) else _Track(beacon)
 
 
 class PresenceTracker:
@@ -99,13 +118,34 @@ class PresenceTracker:
     ) -> None:
         self._tracks = {beacon.name: _Track(beacon) for beacon in beacons}
         self._zones = dict(zones)
-        self._only_zone = next(iter(zones.values())) if len(set(zones.values())) == 1 else None
         self._dwells_s = sorted(set(dwell_s), reverse=True)
         self._survey = None if fingerprints is None else Survey(fingerprints)
         self._now_s: float | None = None
         self._changes: list[Change] = []
         self._tasks: list[tuple[float, int, _Track, _Task, int]] = []
         self._tasks_made = 0
+
+    def renew(
+        self, beacons: Iterable[Beacon], zones: Mapping[str, ZoneName], *, dwell_s: Iterable[float] = DWELL_S
+    ) -> None:
+        """Track these from the time reached on; what it changes comes with the next ``advance``.
+
+        A transmitter that is still listed keeps its presence. One that is not leaves; so does one whose name has
+        become another's. A stay that is new to report, and already passed, is not reported for this visit.
+        """
+        beacons, before, zones_before = tuple(beacons), self._tracks, self._zones
+        thresholds_before, self._dwells_s = self._dwells_s, sorted(set(dwell_s), reverse=True)
+        self._zones = dict(zones)
+        self._tracks = {beacon.name: _kept_or_new(before.get(beacon.name), beacon) for beacon in beacons}
+        self._drop([track for name, track in before.items() if self._tracks.get(name) is not track])
+        for beacon in beacons:
+            track = self._tracks[beacon.name]
+            if track is not before.get(beacon.name):
+                self._await_first_sign(track)
+            elif track.entered_s is not None:
+                self._reckon_dwells(track, thresholds_before)
+                self._relocate(track, beacon, is_anew=self._zones != zones_before)
+            track.hang(beacon)
 
     def hear(self, sighting: Sighting) -> None:
         """Take a sighting in; what it changes comes with the next ``advance``."""
@@ -168,9 +208,14 @@ class PresenceTracker:
         return t_s
 
     def _start(self, t_s: float) -> None:
+        self._now_s = t_s
         for track in self._tracks.values():
-            if track.zone is not None:
-                self._plan(t_s + SILENT_S, track, "silent")
+            self._await_first_sign(track)
+
+    def _await_first_sign(self, track: _Track) -> None:
+        """A hanging beacon that is never heard is told of; a tag may be anywhere."""
+        if self._now_s is not None and track.zone is not None:
+            self._plan(self._now_s + SILENT_S, track, "silent")
 
     def _plan(self, due_s: float, track: _Track, task: _Task) -> None:
         # The count keeps tasks of one instant in the order in which they were planned.
@@ -193,18 +238,61 @@ class PresenceTracker:
     def _enter(self, track: _Track, t_s: float) -> None:
         track.entered_s = t_s
         track.visit += 1
-        if track.zone is not None:
-            track.guess = Guess(track.zone, 1.0)
-        elif self._survey is not None:
-            track.whereabouts = BySurvey(self._survey)
-        elif self._only_zone is not None:
-            track.guess = Guess(self._only_zone, 1.0)
-        else:
-            track.whereabouts = ByReceiver(self._zones)
+        self._locate(track)
         self._say(t_s, ChangeKind.ENTER, track)
         track.dwells_s = self._dwells_s.copy()
         track.dwell_due_s = t_s + track.dwells_s[-1] if track.dwells_s else inf
         self._plan((floor((t_s + _FIRST_STEP_S) / _STEP_S) + 1) * _STEP_S, track, "step")
+
+    def _locate(self, track: _Track) -> None:
+        """Where a beacon is as far as the inventory alone tells, and by what the rest will be told."""
+        track.whereabouts, track.guess = None, NOWHERE
+        in_zones = set(self._zones.values())
+        if track.zone is not None:
+            track.guess = Guess(track.zone, 1.0)
+        elif self._survey is not None:
+            track.whereabouts = BySurvey(self._survey)
+        elif len(in_zones) == 1:
+            track.guess = Guess(in_zones.pop(), 1.0)
+        else:
+            track.whereabouts = ByReceiver(self._zones)
+
+    def _relocate(self, track: _Track, beacon: Beacon, *, is_anew: bool) -> None:
+        """Say where a present beacon is now that it hangs elsewhere, or that the receivers do."""
+        assert self._now_s is not None
+        was = track.guess.zone
+        is_moved = track.zone != _hanging_zone(beacon)
+        is_guessed = track.zone is None and self._survey is None
+        if not is_moved and not (is_anew and is_guessed):
+            return
+        track.hang(beacon)
+        self._locate(track)
+        if track.whereabouts is not None:
+            track.guess = track.whereabouts.step(track.signals)
+        if track.guess.zone != was:
+            self._say(self._now_s, ChangeKind.ZONE, track)
+
+    def _reckon_dwells(self, track: _Track, thresholds_before: Sequence[float]) -> None:
+        """Of the new thresholds, those that this visit has still to reach; what was due by the old ones stays due."""
+        assert self._now_s is not None
+        assert track.entered_s is not None
+        stay_s = self._now_s - track.entered_s
+        track.dwells_s = [
+            dwell_s
+            for dwell_s in self._dwells_s
+            if (dwell_s in track.dwells_s if dwell_s in thresholds_before else dwell_s > stay_s)
+        ]
+        track.dwell_due_s = track.entered_s + track.dwells_s[-1] if track.dwells_s else inf
+
+    def _drop(self, tracks: Sequence[_Track]) -> None:
+        """Forget beacons that are no longer ours; those that are here leave."""
+        for track in tracks:
+            if track.entered_s is not None:
+                assert self._now_s is not None
+                self._leave(track, self._now_s)
+        gone = set(tracks)
+        self._tasks = [task for task in self._tasks if task[2] not in gone]
+        heapify(self._tasks)
 
     def _dwell(self, track: _Track, t_s: float) -> None:
         """Report what is reached at this sign of life; silence, which may be a leave, adds nothing to a stay."""

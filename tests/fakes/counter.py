@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import scrypt, sha256
-from zoneinfo import ZoneInfo
 
 from edge_agent.adapters.memory_store import MemoryStore, new_disk
 from edge_agent.ports import Clock, Entropy
@@ -172,9 +171,7 @@ async def open_counter(*campaigns: Campaign, clock: SetClock | None = None) -> A
     store = MemoryStore(new_disk(entropy))
     writer = asyncio.create_task(store.run())
     mint = replace(shop.MINT, lease_number=store.lease_number)
-    premises = Premises(
-        bundle=laid, clock=clock, entropy=entropy, store=store, mint=mint, zone=ZoneInfo("Asia/Shanghai")
-    )
+    premises = Premises(bundle=laid, clock=clock, entropy=entropy, store=store, mint=mint)
     try:
         yield Counter(
             bundle=laid,
@@ -184,7 +181,7 @@ async def open_counter(*campaigns: Campaign, clock: SetClock | None = None) -> A
             issuing=Issuing(premises),
             redeeming=Redeeming(premises, shop.verify),
             cashiers=Cashiers(
-                tills=laid.tills, cashiers=laid.cashiers, clock=clock, entropy=entropy, pin_hash=pin_hash
+                bundle=lambda: premises.bundle, clock=clock, entropy=entropy, pin_hash=pin_hash
             ),
             board=Board(laid.branch.beacons, clock),
         )

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from edge_agent.ports import Store
 from edge_agent.services.premises import Premises
@@ -80,7 +79,6 @@ def premises_over(store: Store, campaigns: Iterable[Campaign] = ()) -> Premises:
         entropy=SeededEntropy(),
         store=store,
         mint=MINT,
-        zone=ZoneInfo("Asia/Shanghai"),
     )
 
 

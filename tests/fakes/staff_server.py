@@ -35,14 +35,13 @@ class StaffServer:
         """Serve; sign-ins of an earlier start are forgotten, as by a restarted agent."""
         counter = self.counter
         counter.cashiers = Cashiers(
-            tills=counter.bundle.tills,
-            cashiers=counter.bundle.cashiers,
+            bundle=lambda: counter.premises.bundle,
             clock=counter.clock,
             entropy=CountedEntropy(),
             pin_hash=pin_hash,
         )
         app = build_staff_app(
-            bundle=counter.bundle,
+            premises=counter.premises,
             redeeming=counter.redeeming,
             cashiers=counter.cashiers,
             board=counter.board,

@@ -104,7 +104,6 @@ class StoreFront:
             entropy=dice,
             store=self.store,
             mint=MINT,
-            zone=self.bundle.branch.zone_info,
         )
         visit_keys = VisitKeys(self.clock, dice, self.keys)
         self.issuing = Issuing(self.premises)

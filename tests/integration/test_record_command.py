@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,9 @@ class RadioOf:
 
     def __init__(self, *advertisements: Advertisement, lost: str | None = None) -> None:
         self._advertisements, self._lost = advertisements, lost
+
+    def retune(self, adapters: Sequence[str]) -> None:
+        raise AssertionError("a recording is made with the adapters that it was begun with")
 
     async def listen(self, sink: Callable[[Advertisement], None]) -> None:
         for one in self._advertisements:

@@ -87,7 +87,7 @@ async def api() -> AsyncIterator[Api]:
 
 def staff_app(counter: Counter) -> Any:
     return build_staff_app(
-        bundle=counter.bundle,
+        premises=counter.premises,
         redeeming=counter.redeeming,
         cashiers=counter.cashiers,
         board=counter.board,

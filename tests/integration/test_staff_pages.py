@@ -71,7 +71,7 @@ class Browser:
 async def browser() -> AsyncIterator[Browser]:
     async with open_counter(shop.campaign(limits={"issue": 9, "issue_per_day": 9})) as counter:
         app = build_staff_app(
-            bundle=counter.bundle,
+            premises=counter.premises,
             redeeming=counter.redeeming,
             cashiers=counter.cashiers,
             board=counter.board,

@@ -41,9 +41,7 @@ def clock() -> SetClock:
 @pytest.fixture
 def cashiers(clock: SetClock) -> Cashiers:
     laid = bundle()
-    return Cashiers(
-        tills=laid.tills, cashiers=laid.cashiers, clock=clock, entropy=CountedEntropy(), pin_hash=pin_hash
-    )
+    return Cashiers(bundle=lambda: laid, clock=clock, entropy=CountedEntropy(), pin_hash=pin_hash)
 
 
 async def signed_in(cashiers: Cashiers, name: str = "Li", pin: str = PIN) -> SignedIn:

@@ -1,7 +1,7 @@
 """From advertisements on the air to the live board, the journal and the member's wallet; on virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from edge_agent.ports import RadioLost
@@ -36,6 +36,7 @@ class LoudRadio:
     def __init__(self, breaks: int = 0) -> None:
         self.sink: Callable[[Advertisement], None] | None = None
         self.breaks = breaks
+        self.tuned_to: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -51,6 +52,9 @@ class LoudRadio:
             raise RadioLost("the adapter is unplugged")
         self.sink = sink
         await asyncio.Event().wait()
+
+    def retune(self, adapters: Sequence[str]) -> None:
+        self.tuned_to = tuple(adapters)
 
     def say(self, beacon: Beacon, rssi_dbm: int = -60) -> None:
         assert self.sink is not None

@@ -177,7 +177,6 @@ class Box:
             entropy=self._entropy,
             store=BumpyStore(self._build.on_store(store), self._dice),
             mint=replace(MINT, lease_number=store.lease_number),
-            zone=ZONE,
         )
         issuing = Issuing(premises)
         visit_keys = VisitKeys(premises.clock, self._entropy, self.keys)

@@ -20,9 +20,9 @@ from edge_agent.adapters.staff_http.problems import as_problem, internal
 from edge_agent.adapters.wording import Catalogue
 from edge_agent.services.board import Board
 from edge_agent.services.cashiers import Cashiers
+from edge_agent.services.premises import Premises
 from edge_agent.services.redeeming import Redeeming
 from edge_agent.services.status import Health
-from engagement.estate.bundle import Bundle
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ _API_PATHS = ("/v1/", "/health", "/metrics", "/openapi.json")
 
 def build_staff_app(
     *,
-    bundle: Bundle,
+    premises: Premises,
     redeeming: Redeeming,
     cashiers: Cashiers,
     board: Board,
@@ -57,7 +57,7 @@ def build_staff_app(
 ) -> web.Application:
     """Everything that the staff listener serves. ``read_frame`` reads camera frames; ``now_s`` times requests."""
     parts = Parts(
-        bundle=bundle,
+        premises=premises,
         redeeming=redeeming,
         cashiers=cashiers,
         board=board,
@@ -66,7 +66,6 @@ def build_staff_app(
         metrics=Metrics(),
         catalogue=Catalogue.load("staff"),
         templates=PageTemplates("staff"),
-        zone=bundle.branch.zone_info,
     )
     app = web.Application(client_max_size=_BODY_BYTES_MAX, middlewares=[_timed(parts, now_s), _answer_errors])
     app[PARTS] = parts

@@ -35,14 +35,19 @@ def till_of_bearer(request: web.Request) -> TillName:
     return till
 
 
+def till_of_cookie(request: web.Request) -> TillName | None:
+    """The till that a browser is paired as; asking does not count as use of a cashier's session."""
+    token = request.cookies.get(TILL_COOKIE, "")
+    return request.app[PARTS].cashiers.till_of(token[:_TOKEN_CHARS_MAX]) if token else None
+
+
 def doorway(request: web.Request) -> Doorway | None:
     """The paired device that asks for a page, and who is signed in there; None when it is not paired."""
-    cashiers = request.app[PARTS].cashiers
-    token = request.cookies.get(TILL_COOKIE, "")
-    till = cashiers.till_of(token[:_TOKEN_CHARS_MAX]) if token else None
+    till = till_of_cookie(request)
     if till is None:
         return None
     session = request.cookies.get(SESSION_COOKIE, "")
+    cashiers = request.app[PARTS].cashiers
     return Doorway(till, cashiers.session(session, till=till) if session else None)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from edge_agent.adapters.staff_http.doors import till_of_cookie
 from edge_agent.adapters.staff_http.page import Page, paired_page
 from edge_agent.services.board import Picture
 
@@ -45,6 +46,8 @@ async def _live(page: Page) -> web.StreamResponse:
     streams.open += 1
     try:
         async for picture in page.parts.board.pictures(every_s=_REFRESH_S):
+            if till_of_cookie(page.request) is None:
+                break  # HQ dropped this till
             await response.write(_event(page, picture))
             if streams.stopping:
                 break

@@ -11,6 +11,7 @@ from edge_agent.adapters.page_templates import PageTemplates
 from edge_agent.adapters.wording import Catalogue
 from edge_agent.services.board import Board
 from edge_agent.services.cashiers import Cashiers, Session
+from edge_agent.services.premises import Premises
 from edge_agent.services.redeeming import Redeeming
 from edge_agent.services.status import Health
 from engagement.estate.bundle import Bundle
@@ -22,7 +23,7 @@ ReadFrame = Callable[[bytes, int, int], Awaitable[list[str]]]
 
 @dataclass(frozen=True)
 class Parts:
-    bundle: Bundle
+    premises: Premises
     redeeming: Redeeming
     cashiers: Cashiers
     board: Board
@@ -31,7 +32,15 @@ class Parts:
     metrics: Metrics
     catalogue: Catalogue
     templates: PageTemplates
-    zone: ZoneInfo
+
+    @property
+    def bundle(self) -> Bundle:
+        """The one that counts now."""
+        return self.premises.bundle
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.premises.zone
 
     @property
     def languages(self) -> tuple[str, ...]:
