@@ -141,7 +141,7 @@ async def test_bad_entries_are_kept_apart_and_hold_nothing_up(hq: Hq, storage: M
     )
     (lane,) = storage.stored.values()
     assert [line.seq for line in lane.money] == [1, 9]
-    assert [letter.body for letter in lane.letters] == [entry.body for entry in journal.entries()[1:8]]
+    assert [kept.letter.body for kept in lane.letters] == [entry.body for entry in journal.entries()[1:8]]
 
 
 async def test_only_its_own_batches_are_taken_of_an_agent(hq: Hq) -> None:
