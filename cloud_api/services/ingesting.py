@@ -191,14 +191,15 @@ class Ingesting:
                 "branch_unknown", f"HQ's chain file lacks branch {agent.branch!r}; keep it, and come again"
             )
         after = LaneTip(entries[-1].seq, entries[-1].head)
-        booked = book(entries, zone)
+        is_whole = len(entries) == len(batch.entries)
+        booked = book(entries, zone, written=batch.written if is_whole else ())
         await self._storage.keep(
             Intake(
                 key=key,
                 branch=agent.branch,
                 before=mark,
                 after=after,
-                segment=body if len(entries) == len(batch.entries) else self._packed(batch, mark, entries),
+                segment=body if is_whole else self._packed(batch, mark, entries),
                 money=booked.money,
                 letters=booked.letters,
                 counts=booked.counts,

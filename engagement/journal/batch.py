@@ -23,8 +23,9 @@ chained. It is no signature: who sent the batch is shown by the request's. Compr
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import accumulate, repeat
 from typing import Final, NamedTuple
 
 from engagement.clock.hybrid import HybridTime
@@ -34,7 +35,7 @@ from engagement.journal.event import Lane
 from engagement.journal.malformed import MalformedBatch
 from engagement.journal.number_column import read_numbers, write_numbers
 from engagement.journal.octets import Reader, varint, within
-from engagement.journal.shapes import Cut, cut, read_bodies, read_shape, write_bodies
+from engagement.journal.shapes import Cut, Written, cut, read_bodies, read_shape, write_bodies
 from engagement.journal.tip import Epoch, LaneTip, first_break
 
 VERSION: Final = 0xB1
@@ -55,7 +56,10 @@ _CHECK_BYTES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Consecutive entries of one lane of one agent's ledger file. ``previous_head``: the chain's before ``first_seq``."""
+    """Consecutive entries of one lane of one agent's ledger file. ``previous_head``: the chain's before ``first_seq``.
+
+    ``written``: the same entries as the columns that they arrived in; none when the batch was not read from bytes.
+    """
 
     agent: AgentName
     epoch: Epoch
@@ -63,6 +67,7 @@ class Batch:
     first_seq: int
     previous_head: bytes
     entries: tuple[Entry, ...]
+    written: tuple[Written, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def last_head(self) -> bytes:
@@ -104,17 +109,18 @@ def decode_batch(data: bytes, *, entries_max: int) -> Batch:
     stamps_ms = read_numbers(reader, count, "wall_ms of the stamps")
     stamps = [*map(HybridTime, stamps_ms, read_numbers(reader, count, "counter of the stamps"))]
     _demand_stamps(stamps)
-    bodies = _read_bodies(reader, stamps_ms)
+    written = _read_written(reader, stamps_ms)
     if reader.left:
         raise MalformedBatch("end", f"{reader.left} bytes more", "the check right after the last column")
-    head, entries = start.previous_head, []
-    for seq, (stamp, text) in enumerate(zip(stamps, bodies, strict=True), start=start.first_seq):
-        head = chain(head, text)
-        entries.append(Entry(lane=start.lane, seq=seq, stamp=stamp, body=text, head=head))
-    check, expected = data[len(body) :], _check(body, head)
+    bodies = _in_order(written, count)
+    heads = [*accumulate(bodies, chain, initial=start.previous_head)][1:]
+    check, expected = data[len(body) :], _check(body, heads[-1])
     if check != expected:
         raise MalformedBatch("check", check.hex(), expected.hex())
-    return Batch(*start, tuple(entries))
+    entries = map(
+        Entry, repeat(start.lane), range(start.first_seq, start.first_seq + count), stamps, bodies, heads
+    )
+    return Batch(*start, tuple(entries), written)
 
 
 class _Start(NamedTuple):
@@ -179,19 +185,32 @@ def _write_entries(entries: Sequence[Entry], by_name: bool) -> bytes:
     )
 
 
-def _read_bodies(reader: Reader, stamps_ms: Sequence[int]) -> Sequence[bytes]:
+def _read_written(reader: Reader, stamps_ms: Sequence[int]) -> tuple[Written, ...]:
     n_shapes = 1 if len(stamps_ms) == 1 else reader.count("shapes", len(stamps_ms))
     shapes = [read_shape(reader) for _ in range(n_shapes)]
     if n_shapes == 1:
-        return read_bodies(reader, shapes[0], stamps_ms)
+        return (read_bodies(reader, shapes[0], stamps_ms, range(len(stamps_ms))),)
     which = within(read_numbers(reader, len(stamps_ms), "shape"), n_shapes, "shape")
-    stamps_of: list[list[int]] = [[] for _ in shapes]
-    for place, stamp_ms in zip(which, stamps_ms, strict=True):
-        stamps_of[place].append(stamp_ms)
-    if not all(stamps_of):
+    places_of: list[list[int]] = [[] for _ in shapes]
+    for place, shape in enumerate(which):
+        places_of[shape].append(place)
+    if not all(places_of):
         raise MalformedBatch("shapes", n_shapes, "those that are used")
-    bodies = [iter(read_bodies(reader, shape, own)) for shape, own in zip(shapes, stamps_of, strict=True)]
-    return [next(bodies[place]) for place in which]
+    return tuple(
+        read_bodies(reader, shape, [stamps_ms[place] for place in places], places)
+        for shape, places in zip(shapes, places_of, strict=True)
+    )
+
+
+def _in_order(written: Sequence[Written], count: int) -> Sequence[bytes]:
+    """The bodies as they were chained."""
+    if len(written) == 1:
+        return written[0].bodies
+    ordered = [b""] * count
+    for one in written:
+        for place, body in zip(one.places, one.bodies, strict=True):
+            ordered[place] = body
+    return ordered
 
 
 def _check(data: bytes, last_head: bytes) -> bytes:

@@ -4,8 +4,9 @@ Money events are never shed; engagement feeds the funnel; telemetry is the first
 A visitor stands in an event only as a subject tag that differs per campaign, or as a pseudonym.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import Field
 
@@ -161,3 +162,8 @@ AnyEvent = Annotated[
     | HealthChanged,
     Field(discriminator="what"),
 ]
+
+# By the word that stands in ``what``.
+KINDS: Final[Mapping[str, type[Event]]] = {
+    kind.model_fields["what"].default: kind for kind in get_args(get_args(AnyEvent)[0])
+}

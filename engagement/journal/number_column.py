@@ -94,10 +94,11 @@ def _unpacked(reader: Reader, head: int, count: int, field: str) -> list[int]:
     if width == 0 and not head & EXCEPTIONS:
         return [base] * count
     scale = reader.varint(field)
-    symbols = unpack(reader.take((width * count + 7) // 8, field), width, count) if width else [0] * count
+    packed = reader.take((width * count + 7) // 8, field)
+    symbols = unpack(packed, width, count) if width else [0] * count
     if head & EXCEPTIONS:
         top = 2**width - 1
         symbols = [reader.varint(field) if symbol == top else symbol for symbol in symbols]
     if scale == 1:
-        return symbols if base == 0 else [base + symbol for symbol in symbols]
+        return [*symbols] if base == 0 else [base + symbol for symbol in symbols]
     return [base + scale * symbol for symbol in symbols]

@@ -68,7 +68,7 @@ def cut(body: bytes) -> Cut:
     return Cut(shape, tuple(fillings))
 
 
-def _template(shape: bytes) -> bytes:
+def template_of(shape: bytes) -> bytes:
     """The shape for %-formatting with its fillings."""
     return _HOLE.sub(
         lambda hole: b"%d" if hole[0] in (NUMBER, INSTANT) else b"%b", shape.replace(b"%", b"%%")
@@ -76,7 +76,7 @@ def _template(shape: bytes) -> bytes:
 
 
 # Of our own shapes alone, which are short and few; never of a stranger's.
-_own_template = lru_cache(maxsize=64)(_template)
+_own_template = lru_cache(maxsize=64)(template_of)
 
 
 class Columns(NamedTuple):
@@ -100,18 +100,27 @@ def write_bodies(cuts: Sequence[Cut], stamps_ms: Sequence[int], *, by_name: bool
     return Columns(_reference(shape, by_name), b"".join(written))
 
 
-def read_bodies(reader: Reader, shape: "Shape", stamps_ms: Sequence[int]) -> Sequence[bytes]:
+class Written(NamedTuple):
+    """Bodies of one shape as they stand in a batch. ``columns``: for each hole what fills it, body by body; ``places``:
+    which of the batch's entries they are, counted from 0, ascending."""
+
+    shape: "Shape"
+    columns: Sequence[Sequence[bytes] | Sequence[int]]
+    places: Sequence[int]
+    bodies: Sequence[bytes]
+
+
+def read_bodies(reader: Reader, shape: "Shape", stamps_ms: Sequence[int], places: Sequence[int]) -> Written:
     """As many bodies as stamps, of which there is at least one. Errors: MalformedBatch."""
     if shape.template == WHOLE:
-        return [
-            reader.take(length, "body") for length in read_numbers(reader, len(stamps_ms), "length of body")
-        ]
+        lengths = read_numbers(reader, len(stamps_ms), "length of body")
+        return Written(shape, (), places, [reader.take(length, "body") for length in lengths])
     reader.expand(len(stamps_ms) * shape.chars, "shape")
     template = shape.template
     if not shape.holes:
-        return [template % ()] * len(stamps_ms)
+        return Written(shape, (), places, [template % ()] * len(stamps_ms))
     columns = [_read_column(reader, hole, stamps_ms) for hole in shape.holes]
-    return [template % row for row in zip(*columns, strict=True)]
+    return Written(shape, columns, places, [template % row for row in zip(*columns, strict=True)])
 
 
 class Shape(NamedTuple):
@@ -139,7 +148,7 @@ def _shape(shape: bytes) -> Shape:
     holes = _HOLE.findall(shape)
     if len(holes) > _HOLES_MAX:
         raise MalformedBatch("shape", f"one of {len(holes)} holes", f"at most {_HOLES_MAX} holes")
-    return Shape(_template(shape), tuple(holes), len(shape) - len(holes))
+    return Shape(template_of(shape), tuple(holes), len(shape) - len(holes))
 
 
 def _reference(shape: bytes, by_name: bool) -> bytes:

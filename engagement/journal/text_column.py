@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from engagement.journal.malformed import MalformedBatch, UnknownVocabulary
 from engagement.journal.number_column import read_numbers, write_numbers
-from engagement.journal.octets import Reader, bits_of, pack, varint, within
+from engagement.journal.octets import Reader, pack, unpack, varint, within
 from engagement.journal.vocabulary import BASE32, BASE32_ALPHABET, DIGITS, HEX, PATTERNS
 
 # A text with more has no structure worth the columns.
@@ -36,11 +36,7 @@ _DECIMAL: Final = re.compile(rb"([0-9]{1,5})\.([0-9]{1,16})")
 _IS_HEX: Final = re.compile(rb"(?:[0-9a-f]{2})+").fullmatch
 _IS_BASE32: Final = re.compile(rb"[%b]+" % BASE32_ALPHABET).fullmatch
 _VALUES: Final = {character: value for value, character in enumerate(BASE32_ALPHABET)}
-_PAIRS: Final = {
-    f"{high:05b}{low:05b}": bytes([BASE32_ALPHABET[high], BASE32_ALPHABET[low]])
-    for high in range(32)
-    for low in range(32)
-}
+_LETTERS: Final = BASE32_ALPHABET.ljust(256)
 
 
 def write_texts(texts: Sequence[bytes], *, by_name: bool) -> bytes:
@@ -205,9 +201,8 @@ def _write_base32(texts: Sequence[bytes]) -> bytes:
 
 
 def _read_base32(reader: Reader, count: int, length: int) -> Sequence[bytes]:
-    bits = bits_of(reader.take((5 * count * length + 7) // 8, "base32 of text"))
-    bits += "0" * (-len(bits) % 10)
-    return _cut(b"".join([_PAIRS[bits[at : at + 10]] for at in range(0, len(bits), 10)]), count, length)
+    packed = reader.take((5 * count * length + 7) // 8, "base32 of text")
+    return _cut(bytes(unpack(packed, 5, count * length)).translate(_LETTERS), count, length)
 
 
 def _cut(characters: bytes, count: int, length: int) -> Sequence[bytes]:

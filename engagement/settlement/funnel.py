@@ -12,25 +12,27 @@ so two campaigns with one trigger share them.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import repeat
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from engagement.campaign.model import Campaign
 from engagement.clock.moment import from_ms
 from engagement.ids import BeaconName, CampaignId, LocalDay
 from engagement.journal.event import (
-    AnyEvent,
     ConsentGiven,
     CouponIssued,
     CouponRedeemed,
+    Event,
     Played,
     PresenceChanged,
     RedemptionRefused,
     RedemptionUndone,
 )
+from engagement.journal.event_columns import EventColumns
 
 # Time zones change their offset on quarters of an hour.
 _QUARTER_MS = 15 * 60_000
@@ -47,6 +49,19 @@ class Measure(StrEnum):
     CLAIMED_MINOR = "claimed_minor"
     REDEEMED = "redeemed"
     REDEEMED_MINOR = "redeemed_minor"
+
+
+# What each event adds: to which measure, which of its fields (1 where none is named), and with which sign.
+_ADDENDS: Final[Mapping[type[Event], Sequence[tuple[Measure, str | None, int]]]] = {
+    CouponIssued: ((Measure.CLAIMED, None, 1), (Measure.CLAIMED_MINOR, "liability_minor", 1)),
+    CouponRedeemed: ((Measure.REDEEMED, None, 1), (Measure.REDEEMED_MINOR, "discount_minor", 1)),
+    RedemptionUndone: ((Measure.REDEEMED, None, -1), (Measure.REDEEMED_MINOR, "discount_minor", -1)),
+    Played: ((Measure.PLAYED, None, 1), (Measure.WON, "won", 1)),
+    ConsentGiven: ((Measure.CONSENTED, None, 1),),
+    RedemptionRefused: ((Measure.REFUSED, None, 1),),
+}
+# Changes of a tag's presence that are counted.
+_STAGES: Final = ("enter", "dwell")
 
 
 class CountKey(NamedTuple):
@@ -102,21 +117,34 @@ class FunnelLine:
     redeemed_minor: int
 
 
-def count(events: Iterable[AnyEvent], days: "Days") -> Counts:
-    """Add up events of one branch, in any order; ``days``: of the branch's time zone."""
-    sums: dict[tuple[LocalDay, CampaignId | None, Measure], int] = {}
+def count(events: Iterable[EventColumns], days: "Days") -> Counts:
+    """Add up events of one branch, in any order and grouping; ``days``: of the branch's time zone."""
+    sums: Counter[CountKey] = Counter()
     tags: set[TagSeen] = set()
-    for event in events:
-        day = days.of(event.moment.wall_ms)
-        if isinstance(event, PresenceChanged):
-            if event.change in ("enter", "dwell"):
-                tags.add(TagSeen(day, event.change, event.beacon))
-            continue
-        for campaign, measure, number in _addends(event):
-            key = (day, campaign, measure)
-            sums[key] = sums.get(key, 0) + number
-    named = {CountKey(*key): number for key, number in sums.items()}
-    return Counts(_without_zeros(named), frozenset(tags))
+    for each in events:
+        if each.kind is PresenceChanged:
+            seen = zip(days.of_all(each.wall_ms), each.fields["change"], each.fields["beacon"], strict=True)
+            tags.update(TagSeen(*one) for one in set(seen) if one[1] in _STAGES)
+        else:
+            _add(sums, each, days)
+    return Counts(_without_zeros(sums), frozenset(tags))
+
+
+def _add(sums: "Counter[CountKey]", each: EventColumns, days: "Days") -> None:
+    addends = _ADDENDS.get(each.kind, ())
+    if not addends:
+        return
+    campaigns = each.fields.get("campaign") or repeat(None, len(each.seqs))
+    places = [*zip(days.of_all(each.wall_ms), campaigns, strict=True)]
+    for measure, field_name, sign in addends:
+        found: Counter[tuple[LocalDay, CampaignId | None]] = Counter()
+        if field_name is None:
+            found.update(places)
+        else:
+            for place, number in zip(places, each.fields[field_name], strict=True):
+                found[place] += number
+        for (day, campaign), number in found.items():
+            sums[CountKey(day, campaign, measure)] += sign * number
 
 
 def merge(one: Counts, other: Counts) -> Counts:
@@ -135,12 +163,14 @@ class Days:
         self._known: dict[int, LocalDay] = {}
 
     def of(self, instant_ms: int) -> LocalDay:
-        quarter = instant_ms // _QUARTER_MS
-        day = self._known.get(quarter)
-        if day is None:
-            day = LocalDay(from_ms(quarter * _QUARTER_MS).astimezone(self._zone).date().isoformat())
-            self._known[quarter] = day
-        return day
+        return self.of_all((instant_ms,))[0]
+
+    def of_all(self, instants_ms: Sequence[int]) -> Sequence[LocalDay]:
+        quarters = [instant_ms // _QUARTER_MS for instant_ms in instants_ms]
+        for quarter in {*quarters} - self._known.keys():
+            day = from_ms(quarter * _QUARTER_MS).astimezone(self._zone).date()
+            self._known[quarter] = LocalDay(day.isoformat())
+        return [*map(self._known.__getitem__, quarters)]
 
 
 def total(branches: Iterable[Counts]) -> Totals:
@@ -179,36 +209,6 @@ def _line(campaign: Campaign, totals: Totals) -> FunnelLine:
         claimed_minor=summed(Measure.CLAIMED_MINOR),
         redeemed_minor=summed(Measure.REDEEMED_MINOR),
     )
-
-
-def _addends(event: AnyEvent) -> tuple[tuple[CampaignId | None, Measure, int], ...]:
-    match event:
-        case CouponIssued():
-            return (
-                (event.campaign, Measure.CLAIMED, 1),
-                (event.campaign, Measure.CLAIMED_MINOR, event.liability_minor),
-            )
-        case CouponRedeemed():
-            return (
-                (event.campaign, Measure.REDEEMED, 1),
-                (event.campaign, Measure.REDEEMED_MINOR, event.discount_minor),
-            )
-        case RedemptionUndone():
-            return (
-                (event.campaign, Measure.REDEEMED, -1),
-                (event.campaign, Measure.REDEEMED_MINOR, -event.discount_minor),
-            )
-        case Played():
-            return (
-                (event.campaign, Measure.PLAYED, 1),
-                (event.campaign, Measure.WON, int(event.won)),
-            )
-        case ConsentGiven():
-            return ((None, Measure.CONSENTED, 1),)
-        case RedemptionRefused():
-            return ((None, Measure.REFUSED, 1),)
-        case _:
-            return ()
 
 
 def _without_zeros(sums: Mapping[CountKey, int]) -> Mapping[CountKey, int]:

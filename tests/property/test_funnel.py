@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engagement.journal.event import AnyEvent
+from engagement.journal.event_columns import as_columns
 from engagement.settlement.funnel import Counts, Days, count, merge, total
 from tests.fakes import shop
 from tests.fakes.happenings import came, consented, issued, redeemed, shaken, undone
@@ -34,7 +35,7 @@ EVENTS: st.SearchStrategy[AnyEvent] = st.one_of(
 
 
 def counted(events: list[AnyEvent]) -> Counts:
-    return count(events, Days(ZONE))
+    return count(as_columns(enumerate(events)), Days(ZONE))
 
 
 @given(st.lists(st.tuples(EVENTS, st.integers(0, 4)), max_size=40), st.permutations(range(5)))

@@ -51,7 +51,7 @@ def test_an_event_comes_back_as_it_was() -> None:
     (entry,) = journal(event)[1]
     assert entry.event == event
     with pytest.raises(ValidationError):
-        print(entry.model_copy(update={"body": b'{"what":"unheard_of"}'}).event)
+        print(entry._replace(body=b'{"what":"unheard_of"}').event)
 
 
 def test_stamps_rise_over_all_lanes_also_when_the_clock_goes_back() -> None:
@@ -70,8 +70,8 @@ def test_a_whole_lane_has_no_break_from_anywhere() -> None:
 
 def test_a_dropped_swapped_repeated_or_altered_entry_is_found_where_it_is() -> None:
     entries = lane(journal(*(money(number) for number in range(6)))[1])
-    altered = entries[3].model_copy(update={"body": entries[3].body.replace(b"boss", b"mole")})
-    renumbered = entries[4].model_copy(update={"seq": 4})
+    altered = entries[3]._replace(body=entries[3].body.replace(b"boss", b"mole"))
+    renumbered = entries[4]._replace(seq=4)
     cases = {
         "dropped": ([*entries[:3], *entries[4:]], entries[4]),
         "dropped and renumbered": ([*entries[:3], renumbered, *entries[5:]], renumbered),

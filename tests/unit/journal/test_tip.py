@@ -58,7 +58,7 @@ def test_a_chain_is_whole_from_its_start_and_from_any_entry() -> None:
 
 def test_a_changed_dropped_or_swapped_entry_breaks_the_chain_there() -> None:
     _, entries = grown(5)
-    changed = entries[2].model_copy(update={"body": entries[2].body + b" "})
+    changed = entries[2]._replace(body=entries[2].body + b" ")
     assert first_break([*entries[:2], changed, *entries[3:]], LaneTip()) == changed
     assert first_break([*entries[:2], *entries[3:]], LaneTip()) == entries[3]
     assert first_break([entries[1], entries[0]], LaneTip()) == entries[1]

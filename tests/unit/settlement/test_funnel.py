@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 
 from engagement.ids import BeaconName, LocalDay
 from engagement.journal.event import AnyEvent
+from engagement.journal.event_columns import as_columns
 from engagement.settlement.funnel import CountKey, Counts, Days, Measure, TagSeen, count, funnel, merge, total
 from tests.fakes import shop
 from tests.fakes.happenings import came, consented, issued, redeemed, shaken, undone
@@ -18,7 +19,7 @@ EVENING = shop.moment(shop.NOON_MS + 6 * shop.HOUR_MS)
 
 
 def counted(*events: AnyEvent, zone: ZoneInfo = SHANGHAI) -> Counts:
-    return count(events, Days(zone))
+    return count(as_columns(enumerate(events)), Days(zone))
 
 
 def test_an_event_belongs_to_the_branchs_own_day() -> None:
