@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from cloud_api.adapters.sqlite.storage import open_sqlite_storage
+from cloud_api.adapters.sqlite.storage import SqliteStorage, open_sqlite_storage
 from cloud_api.ports.storage import Intake, LaneKey, Storage
 from cloud_api.services.bookkeeping import book
 from engagement.ids import AgentName, LocalDay
@@ -34,7 +34,7 @@ def opener(kind: str, folder: Path) -> Open:
 
 
 @asynccontextmanager
-async def running_sqlite(path: Path) -> AsyncIterator[Storage]:
+async def running_sqlite(path: Path) -> AsyncIterator[SqliteStorage]:
     async with open_sqlite_storage(path, now_ms=shop.NOON_MS) as storage, asyncio.TaskGroup() as group:
         group.create_task(storage.run())
         try:

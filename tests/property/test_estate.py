@@ -15,6 +15,7 @@ from engagement.estate.estate import (
     Step,
     StopCampaign,
 )
+from engagement.estate.outline import outline_of
 from engagement.ids import AgentName, BranchCode, CampaignId
 from tests.fakes import shop
 from tests.fakes.estates import branch, member, tried
@@ -124,3 +125,29 @@ def test_a_change_that_was_taken_changes_nothing_more(history: list[list[Step]])
             estate = result
             again = tried(estate, *steps)
             assert again is estate or not isinstance(again, Estate)
+
+
+@given(HISTORIES)
+def test_a_change_is_judged_the_same_on_outlines(history: list[list[Step]]) -> None:
+    """As long as the branches that it puts are whole."""
+    whole = Estate()
+    for steps in history:
+        put = {step.branch.code for step in steps if isinstance(step, PutBranch)}
+        lean = whole.model_copy(
+            update={
+                "branches": tuple(
+                    each if each.branch.code in put else outline_of(each) for each in whole.branches
+                )
+            }
+        )
+        result, on_outlines = tried(whole, *steps), tried(lean, *steps)
+        if not isinstance(result, Estate):
+            assert on_outlines == result
+            continue
+        assert isinstance(on_outlines, Estate)
+        assert outlined(on_outlines) == outlined(result)
+        whole = result
+
+
+def outlined(estate: Estate) -> Estate:
+    return estate.model_copy(update={"branches": tuple(outline_of(each) for each in estate.branches)})

@@ -10,8 +10,11 @@ import aiosqlite
 
 from cloud_api.adapters.sqlite import intake as intakes
 from cloud_api.adapters.sqlite import letters as dead_letters
+from cloud_api.adapters.sqlite.estate import SqliteEstate
 from cloud_api.adapters.sqlite.file import READER_PRAGMAS, WRITER_PRAGMAS, held_for_this_process, prepare
 from cloud_api.adapters.sqlite.people import AGENTS, CLAIM, SESSION, USER, enrol, put_claim, revoke, set_users
+from cloud_api.adapters.sqlite.reading import Reader
+from cloud_api.adapters.sqlite.reports import SqliteReports
 from cloud_api.adapters.sqlite.writer import GroupConnection, Writer
 from cloud_api.ports.storage import (
     Intake,
@@ -24,7 +27,6 @@ from cloud_api.ports.storage import (
     MoneyLine,
     Rejudged,
     Session,
-    StorageFailed,
     User,
 )
 from engagement.coupon.coupon import serial_id
@@ -48,11 +50,13 @@ _LANES = (
 
 
 class SqliteStorage:
-    """A Storage; made by open_sqlite_storage(). ``run()`` is its writer."""
+    """A Storage; made by open_sqlite_storage(). ``run()`` is its writer, and that of ``estate`` and ``reports``."""
 
-    def __init__(self, writer: Writer, reader: aiosqlite.Connection) -> None:
+    def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
+        self.estate = SqliteEstate(writer, reader)
+        self.reports = SqliteReports(writer, reader)
 
     async def run(self) -> None:
         """Write until close(). Errors: StorageFailed."""
@@ -66,36 +70,36 @@ class SqliteStorage:
         await self._writer.write(lambda connection: intakes.keep(connection, intake))
 
     async def mark(self, key: LaneKey) -> LaneTip:
-        row = await self._one(intakes.LANE, key.lane, key.epoch, key.agent)
+        row = await self._reader.one(intakes.LANE, key.lane, key.epoch, key.agent)
         return LaneTip() if row is None or row[0] is None else LaneTip(row[1], row[2])
 
     async def segment(self, key: LaneKey, seq: int) -> bytes | None:
-        row = await self._one(_SEGMENT, key.agent, key.lane, key.epoch, seq, seq)
+        row = await self._reader.one(_SEGMENT, key.agent, key.lane, key.epoch, seq, seq)
         return row[0] if row else None
 
     async def lanes(self) -> Sequence[LaneState]:
         return [
             LaneState(LaneKey(AgentName(agent), Lane(lane), Epoch(epoch)), seq, received_ms, letters)
-            for agent, lane, epoch, seq, received_ms, letters in await self._all(_LANES)
+            for agent, lane, epoch, seq, received_ms, letters in await self._reader.all(_LANES)
         ]
 
     async def letters(
         self, *, agent: AgentName | None, after: LetterPlace, limit: int
     ) -> Sequence[KeptLetter]:
         sql, values = dead_letters.page_query(agent, after, limit)
-        return dead_letters.letters_of(await self._all(sql, *values))
+        return dead_letters.letters_of(await self._reader.all(sql, *values))
 
     async def rejudge(self, rulings: Sequence[Rejudged]) -> None:
         await self._writer.write(lambda connection: dead_letters.rejudge(connection, rulings))
 
     async def agents(self) -> Sequence[KnownAgent]:
-        return [KnownAgent(*row) for row in await self._all(AGENTS)]
+        return [KnownAgent(*row) for row in await self._reader.all(AGENTS)]
 
     async def put_claim(self, agent: KnownAgent, claim: KnownClaim) -> None:
         await self._writer.write(lambda connection: put_claim(connection, agent, claim))
 
     async def claim(self, claim_id: str) -> KnownClaim | None:
-        row = await self._one(CLAIM, claim_id)
+        row = await self._reader.one(CLAIM, claim_id)
         if row is None:
             return None
         mac_key, agent, expires_ms, public_key = row
@@ -110,19 +114,23 @@ class SqliteStorage:
     async def totals(self, first: LocalDay, last: LocalDay, *, branch: BranchCode | None) -> Totals:
         sums, stages = intakes.totals_queries(branch)
         values = (first, last) if branch is None else (first, last, branch)
-        return intakes.totals_of(await self._all(sums, *values), await self._all(stages, *values))
+        return intakes.totals_of(
+            await self._reader.all(sums, *values), await self._reader.all(stages, *values)
+        )
 
     async def coupon_lines(self, agent_number: int, serial: int) -> Sequence[MoneyLine]:
         """Coupon ids are ``<serial>-<secret>``: those of a serial lie between ``-`` and the octet behind it."""
         of = serial_id(serial)
-        rows = await self._all(intakes.COUPON_LINES, agent_number, f"{of}-", f"{of}.", _COUPON_LINES_MAX)
+        rows = await self._reader.all(
+            intakes.COUPON_LINES, agent_number, f"{of}-", f"{of}.", _COUPON_LINES_MAX
+        )
         return [MoneyLine(*row) for row in rows]
 
     async def set_users(self, users: Sequence[User]) -> None:
         await self._writer.write(lambda connection: set_users(connection, users))
 
     async def user(self, name: str) -> User | None:
-        row = await self._one(USER, name)
+        row = await self._reader.one(USER, name)
         return User(*row) if row else None
 
     async def put_session(self, session: Session, *, now_ms: int) -> None:
@@ -135,7 +143,7 @@ class SqliteStorage:
         await self._writer.write(work)
 
     async def session(self, token_sha256: bytes) -> Session | None:
-        row = await self._one(SESSION, token_sha256)
+        row = await self._reader.one(SESSION, token_sha256)
         return Session(*row) if row else None
 
     async def drop_session(self, token_sha256: bytes) -> None:
@@ -146,16 +154,6 @@ class SqliteStorage:
             connection.execute(sql, values)
 
         await self._writer.write(work)
-
-    async def _all(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        try:
-            return list(await self._reader.execute_fetchall(sql, values))
-        except sqlite3.Error as error:
-            raise StorageFailed(str(error)) from error
-
-    async def _one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        rows = await self._all(sql, *values)
-        return rows[0] if rows else None
 
 
 @asynccontextmanager
@@ -180,4 +178,4 @@ async def open_sqlite_storage(path: Path, *, now_ms: int) -> AsyncIterator[Sqlit
                 await writing.execute(pragma)
             for pragma in READER_PRAGMAS:
                 await reading.execute(pragma)
-            yield SqliteStorage(Writer(writing, made[0]), reading)
+            yield SqliteStorage(Writer(writing, made[0]), Reader(reading))
