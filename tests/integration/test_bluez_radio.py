@@ -239,3 +239,30 @@ async def test_stopping_ends_the_scan_and_listening_again_leaks_nothing(bluez: F
             await flows(bluez, "hci0", again)
     assert len(asyncio.all_tasks()) == tasks
     assert len(heard) == count
+
+
+async def test_other_receivers_are_taken_up_while_one_that_stays_is_not_interrupted(bluez: FakeBluez) -> None:
+    bluez.plug("hci0", DONGLE)
+    bluez.plug("hci1", OTHER_DONGLE)
+    radio = BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)
+    async with listening(radio) as heard:
+        await eventually(lambda: bluez.is_scanned("hci0"))
+        radio.retune(["hci1", "hci0"])
+        await eventually(lambda: bluez.is_scanned("hci1"))
+        assert (await flows(bluez, "hci1", heard)).adapter == "hci1"
+        staying = next(each for each in radio.status.receivers if each.adapter == "hci0")
+        assert staying.restarts == 0
+        radio.retune(["hci1"])
+        await eventually(lambda: not bluez.is_scanned("hci0"))
+        assert [each.adapter for each in radio.status.receivers] == ["hci1"]
+        assert (await flows(bluez, "hci1", heard)).adapter == "hci1"
+
+
+async def test_a_radio_whose_receivers_were_all_dropped_hears_with_the_machines_own(bluez: FakeBluez) -> None:
+    bluez.plug("hci0", DONGLE)
+    radio = BluezRadio(["hci7"], clock=RealClock(), limits=BRISK)
+    async with listening(radio) as heard:
+        await eventually(lambda: state(radio) is ReceiverState.ABSENT)
+        radio.retune([])
+        await eventually(lambda: bluez.is_scanned("hci0"))
+        assert (await flows(bluez, "hci0", heard)).adapter == "hci0"

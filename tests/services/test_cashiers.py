@@ -177,3 +177,57 @@ async def test_scrypt_is_the_bundles() -> None:
     """Source of the value: hashlib.scrypt(b"2468", salt=16 zero bytes, n=2**14, r=8, p=1, dklen=32), by OpenSSL."""
     hashed = await pin_scrypt(PIN, bytes(16))
     assert hashed.hex() == "3d60e42f4e3d6bcf9a12a25ae7ea4648e2e913c7041a9bef24f4dd8b2bab7a87"
+
+
+class Renewed:
+    """Cashiers over a bundle that a test changes."""
+
+    def __init__(self, clock: SetClock) -> None:
+        self.bundle = bundle()
+        self.cashiers = Cashiers(
+            bundle=lambda: self.bundle, clock=clock, entropy=CountedEntropy(), pin_hash=pin_hash
+        )
+
+    def change(self, **fields: object) -> None:
+        self.bundle = self.bundle.model_copy(update=fields)
+
+
+async def test_another_bundle_leaves_sessions_and_tills_that_it_does_not_touch(clock: SetClock) -> None:
+    store = Renewed(clock)
+    li = await signed_in(store.cashiers)
+    store.change(sequence=2, cashiers=store.bundle.cashiers[:1], tills=store.bundle.tills[:1])
+    assert store.cashiers.session(li.token, till=TILL) is not None
+    assert store.cashiers.till_of(TILL_TOKEN) == TILL
+
+
+async def test_a_dropped_tills_token_stops_working_at_once(clock: SetClock) -> None:
+    store = Renewed(clock)
+    assert store.cashiers.till_of(OTHER_TOKEN) == OTHER_TILL
+    store.change(tills=store.bundle.tills[:1])
+    assert store.cashiers.till_of(OTHER_TOKEN) is None
+
+
+async def test_a_dropped_cashiers_session_ends_and_the_name_is_nobodys(clock: SetClock) -> None:
+    store = Renewed(clock)
+    wang = await signed_in(store.cashiers, "Wang", OTHER_PIN)
+    store.change(cashiers=store.bundle.cashiers[:1])
+    assert store.cashiers.session(wang.token, till=TILL) is None
+    assert store.cashiers.names == ("Li",)
+    assert isinstance(await store.cashiers.sign_in(TILL, "Wang", OTHER_PIN), WrongPin)
+
+
+async def test_a_session_ends_with_the_pin_that_opened_it(clock: SetClock) -> None:
+    store = Renewed(clock)
+    li = await signed_in(store.cashiers)
+    of_wang = store.bundle.cashiers[1]
+    changed = store.bundle.cashiers[0].model_copy(update={"pin_scrypt": of_wang.pin_scrypt})
+    store.change(cashiers=(changed, of_wang))
+    assert store.cashiers.session(li.token, till=TILL) is None
+    await signed_in(store.cashiers, "Li", OTHER_PIN)
+
+
+async def test_a_till_that_must_pause_does_so_under_another_bundle(clock: SetClock) -> None:
+    store = Renewed(clock)
+    await guess_until_pause(store.cashiers)
+    store.change(sequence=2)
+    assert isinstance(await store.cashiers.sign_in(TILL, "Li", PIN), MustPause)

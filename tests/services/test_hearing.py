@@ -14,6 +14,7 @@ from engagement.advertisement.frames import IBeacon, encode_frame
 from engagement.advertisement.packet import Advertisement
 from engagement.campaign.model import Campaign
 from engagement.estate.beacon import Beacon, IBeaconIdentity
+from engagement.estate.branch import Agent
 from engagement.ids import MemberId, member_subject
 from engagement.journal.event import Lane, PresenceChanged
 from engagement.presence.change import ChangeKind
@@ -193,5 +194,71 @@ def test_the_board_wakes_its_readers_at_each_change() -> None:
             coming = asyncio.ensure_future(anext(pictures))
             await shop.carry(shop.guest_tag, 3)
             assert [happened.kind for happened in (await coming).recent] == [ChangeKind.ENTER]
+
+    run_virtually(story())
+
+
+def _renew(shop: Shop, *campaigns: Campaign, **branch: object) -> None:
+    """Another bundle of the same store."""
+    now = shop.premises.bundle
+    changed = now.branch.model_copy(update=branch)
+    shop.premises.renew(now.model_copy(update={"branch": changed, "campaigns": campaigns}))
+
+
+def test_another_bundle_keeps_who_is_here_and_lets_go_who_is_no_longer_ours() -> None:
+    async def story() -> None:
+        async with _open() as shop:
+            await asyncio.gather(shop.carry(shop.guest_tag, 40), shop.carry(shop.member_tag, 40))
+            _renew(shop, beacons=(shop.guest_tag,))
+            await asyncio.gather(shop.carry(shop.guest_tag, 30), shop.carry(shop.member_tag, 30))
+            (here,) = shop.board.picture().present
+            assert here.beacon == "guest-tag"
+            assert here.dwell_s > 65
+            assert sorted(await shop.changes()) == [
+                ("guest-tag", "dwell"),
+                ("guest-tag", "enter"),
+                ("member-tag", "enter"),
+                ("member-tag", "leave"),
+            ]
+
+    run_virtually(story())
+
+
+def test_a_tag_that_is_given_to_a_member_meanwhile_brings_that_member_the_new_offer() -> None:
+    async def story() -> None:
+        async with _open() as shop:
+            await shop.carry(shop.guest_tag, 10)
+            given = shop.guest_tag.model_copy(update={"member": MemberId("m-1001")})
+            _renew(shop, _welcome_back(), beacons=(given,))
+            await shop.carry(shop.guest_tag, 20)
+            assert await shop.member_coupons() == 1
+
+    run_virtually(story())
+
+
+def test_a_beacon_that_came_with_the_bundle_is_heard_and_shown() -> None:
+    async def story() -> None:
+        async with _open() as shop:
+            new = shop.guest_tag.model_copy(update={"name": "new-tag"})
+            _renew(shop, beacons=(shop.member_tag, new))
+            await asyncio.sleep(1)
+            await shop.carry(new, 5)
+            assert [present.beacon for present in shop.board.picture().present] == ["new-tag"]
+
+    run_virtually(story())
+
+
+def test_the_radio_is_retuned_by_other_receivers_alone() -> None:
+    async def story() -> None:
+        async with _open() as shop:
+            branch = shop.premises.bundle.branch
+            _renew(shop, name="Harbour Street 2")
+            await asyncio.sleep(1)
+            assert shop.radio.tuned_to is None
+            agent = branch.agents[0].model_dump(mode="json")
+            agent["receivers"] = [{"adapter": "hci1", "zone": "cafe"}]
+            _renew(shop, agents=(Agent.model_validate(agent),))
+            await asyncio.sleep(1)
+            assert shop.radio.tuned_to == ("hci1",)
 
     run_virtually(story())
