@@ -1,10 +1,12 @@
 """A transmitter that HQ provisioned: what it sends, where it hangs or who carries it."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
+from engagement.estate.fitting import BeaconParts, Unfit, beacon_findings
 from engagement.ids import LABEL, BeaconName, MemberId, ZoneName
 from engagement.values import Value
 
@@ -44,6 +46,15 @@ class EidIdentity(Value):
     clock_offset_s: int = 0
 
 
+# By the key under which a beacon has one; rules name them in this order.
+IDENTITIES: Final[Mapping[str, type[Value]]] = {
+    "ibeacon": IBeaconIdentity,
+    "eddystone_uid": EddystoneUidIdentity,
+    "altbeacon": AltBeaconIdentity,
+    "eid": EidIdentity,
+}
+
+
 class Beacon(Value):
     """``zone`` beacons hang; ``tag`` beacons are carried, by a member where ``member`` says so."""
 
@@ -58,19 +69,22 @@ class Beacon(Value):
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> "Beacon":
-        given = [
-            name
-            for name in ("ibeacon", "eddystone_uid", "altbeacon", "eid")
-            if getattr(self, name) is not None
-        ]
-        if len(given) != 1:
-            found = " and ".join(given) or "none"
-            raise ValueError(f"needs exactly one of ibeacon, eddystone_uid, altbeacon, eid; found {found}")
-        if self.role == "zone" and self.zone is None:
-            raise ValueError("a beacon with role zone needs the zone it hangs in")
-        if self.role == "zone" and self.member is not None:
-            raise ValueError("only a tag can belong to a member")
+        if findings := tuple(beacon_findings(self.parts)):
+            raise Unfit(findings)
         return self
+
+    @property
+    def parts(self) -> BeaconParts:
+        given = [(kind, value) for kind in IDENTITIES if (value := getattr(self, kind)) is not None]
+        return BeaconParts(
+            name=self.name,
+            role=self.role,
+            has_zone=self.zone is not None,
+            zone=self.zone,
+            member=self.member,
+            kinds=tuple(kind for kind, _ in given),
+            identity=given[0][1] if given else None,
+        )
 
     @property
     def identity(self) -> IBeaconIdentity | EddystoneUidIdentity | AltBeaconIdentity | EidIdentity:

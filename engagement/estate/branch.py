@@ -1,7 +1,5 @@
 """A store: its zones, beacons, agents and tills."""
 
-from collections import Counter
-from collections.abc import Iterable
 from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
@@ -10,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from engagement.campaign.model import LANGUAGES
 from engagement.estate.beacon import Beacon
+from engagement.estate.fitting import AgentParts, BranchParts, ReceiverParts, Unfit, branch_findings
 from engagement.ids import LABEL, SLUG, AgentName, BranchCode, CampaignId, Label, TillName, ZoneName
 from engagement.money import Currency
 from engagement.values import Value, at_least_one
@@ -57,6 +56,11 @@ class Agent(Value):
     number: Annotated[int, Field(ge=1, le=AGENT_NUMBER_MAX)] | None = None
     receivers: Annotated[tuple[Receiver, ...], Field(max_length=32)] = ()
 
+    @property
+    def parts(self) -> AgentParts:
+        receivers = (ReceiverParts(receiver.adapter, receiver.zone) for receiver in self.receivers)
+        return AgentParts(self.name, self.number, tuple(receivers))
+
 
 class Till(Value):
     name: Annotated[TillName, LABEL]
@@ -85,33 +89,20 @@ class Branch(Value):
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Branch":
-        problems: list[str] = []
-        for what, names in (
-            ("zone", [zone.name for zone in self.zones]),
-            ("beacon", [beacon.name for beacon in self.beacons]),
-            ("agent", [agent.name for agent in self.agents]),
-            ("till", [till.name for till in self.tills]),
-            ("campaign", self.campaigns or ()),
-        ):
-            problems += [f"{what} {name!r} is named twice" for name in _repeated(names)]
-        zones = {zone.name for zone in self.zones}
-        for beacon in self.beacons:
-            if beacon.zone is not None and beacon.zone not in zones:
-                problems.append(f"beacon {beacon.name!r} hangs in zone {beacon.zone!r}, which is not listed")
-        for agent in self.agents:
-            for receiver in agent.receivers:
-                if receiver.zone not in zones:
-                    problems.append(
-                        f"receiver {receiver.adapter!r} of agent {agent.name!r} stands in zone "
-                        f"{receiver.zone!r}, which is not listed"
-                    )
-        problems += [
-            f"beacons {' and '.join(map(repr, names))} send the same identity"
-            for names in _same_identity(self.beacons)
-        ]
-        if problems:
-            raise ValueError("; ".join(problems))
+        if findings := tuple(branch_findings(self.parts)):
+            raise Unfit(findings)
         return self
+
+    @property
+    def parts(self) -> BranchParts:
+        return BranchParts(
+            code=self.code,
+            zones=tuple(zone.name for zone in self.zones),
+            beacons=tuple(beacon.parts for beacon in self.beacons),
+            agents=tuple(agent.parts for agent in self.agents),
+            tills=tuple(till.name for till in self.tills),
+            campaigns=self.campaigns or (),
+        )
 
     @property
     def page_languages(self) -> tuple[str, ...]:
@@ -124,14 +115,3 @@ class Branch(Value):
     @property
     def zone_info(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
-
-
-def _repeated(names: Iterable[str]) -> list[str]:
-    return sorted(name for name, count in Counter(names).items() if count > 1)
-
-
-def _same_identity(beacons: Iterable[Beacon]) -> list[list[str]]:
-    by_identity: dict[object, list[str]] = {}
-    for beacon in beacons:
-        by_identity.setdefault(beacon.identity, []).append(beacon.name)
-    return [names for names in by_identity.values() if len(names) > 1]

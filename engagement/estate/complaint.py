@@ -3,14 +3,20 @@
 Reading the file is left to an adapter, which knows at which line a path stands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-# Steps from the top of the file: keys of mappings and numbers of list entries.
-Path = tuple[str | int, ...]
+from engagement.estate.fitting import Finding, Path, Unfit
+
 _SHOWN_CHARS_MAX = 60
+# What pydantic says of Python's types, in the words of the file.
+_IN_A_FILE = {
+    "tuple_type": "Input should be a list",
+    "model_type": "Input should be a mapping of fields",
+    "dict_type": "Input should be a mapping",
+}
 
 
 class Complaint(NamedTuple):
@@ -26,23 +32,56 @@ class Complaint(NamedTuple):
         return f"{at}: {self.field}: {self.text}"
 
 
-def complaints_of(error: ValidationError, line_of: Callable[[Path], int | None]) -> list[Complaint]:
-    """All mistakes in order of their lines; a missing field is said at the line of what it is missing from."""
-    complaints: list[Complaint] = []
+class Mistake(NamedTuple):
+    """``at``: the path whose line is to be told; ``path``: of the field itself."""
+
+    at: Path
+    path: Path
+    text: str
+
+
+def mistakes_of(error: ValidationError, beside: Iterable[Finding] | None = None) -> list[Mistake]:
+    """A missing field is said at what it is missing from.
+
+    ``beside``: what a look at the whole file found not to fit together, where that was asked for: models stop looking
+    once a field is wrong.
+    """
+    mistakes: list[Mistake] = []
     for detail in error.errors(include_url=False):
         path = detail["loc"]
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, Unfit):
+            if beside is None:
+                mistakes += (_unfit(path, finding) for finding in cause.findings)
+            continue
         is_missing = detail["type"] == "missing"
-        line = line_of(path[:-1] if is_missing else path)
-        field = ".".join(map(str, path)) or "file"
         value = "" if is_missing or _is_structure(detail["input"]) else f" (value {_shown(detail['input'])})"
         # A rule about the whole of a thing tells all its findings at once.
-        for text in _plain(detail["msg"]).split("; "):
-            complaints.append(Complaint(line, field, text + value))
+        for text in _said(detail["type"], detail["msg"]).split("; "):
+            mistakes.append(Mistake(path[:-1] if is_missing else path, path, text + value))
+    mistakes += (_unfit((), finding) for finding in beside or ())
+    return mistakes
+
+
+def _unfit(path: Path, finding: Finding) -> Mistake:
+    return Mistake((*path, *finding.path), (*path, *finding.path), finding.text)
+
+
+def complaints_of(error: ValidationError, line_of: Callable[[Path], int | None]) -> list[Complaint]:
+    """All mistakes in order of their lines."""
+    return with_lines(mistakes_of(error), line_of)
+
+
+def with_lines(mistakes: Iterable[Mistake], line_of: Callable[[Path], int | None]) -> list[Complaint]:
+    """In order of their lines."""
+    complaints = [
+        Complaint(line_of(at), ".".join(map(str, path)) or "file", text) for at, path, text in mistakes
+    ]
     return sorted(complaints, key=lambda complaint: complaint.line or 0)
 
 
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _said(kind: str, message: str) -> str:
+    return _IN_A_FILE.get(kind) or message.removeprefix("Value error, ")
 
 
 def _is_structure(value: object) -> bool:

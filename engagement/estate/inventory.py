@@ -1,13 +1,17 @@
 """The inventory file: all branches of a chain as HQ writes them down."""
 
-from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from engagement.estate.branch import Branch
+from engagement.estate.fitting import InventoryParts, Unfit, chain_findings
 from engagement.ids import LABEL, Label, MemberId
 from engagement.values import Value, at_least_one
+
+CampaignPattern = Annotated[
+    str, StringConstraints(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
 
 
 class Member(Value):
@@ -18,26 +22,26 @@ class Member(Value):
 
 
 class Inventory(Value):
-    """``version`` is the file's format. Branch codes and member ids are unique in the chain."""
+    """``version`` is the file's format. Branch codes, agents' names and numbers, and member ids are unique in the chain.
+
+    ``campaigns``: paths or patterns of campaign files, relative to the inventory; None where campaigns are published by
+    hand alone.
+    """
 
     version: Literal[1]
     branches: Annotated[tuple[Branch, ...], AfterValidator(at_least_one)]
     members: tuple[Member, ...] = ()
+    campaigns: Annotated[tuple[CampaignPattern, ...], Field(max_length=1000)] | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Inventory":
-        problems = [
-            f"branch code {code!r} is used {count} times"
-            for code, count in Counter(branch.code for branch in self.branches).items()
-            if count > 1
-        ]
-        members = {member.id for member in self.members}
-        for branch in self.branches:
-            problems += [
-                f"tag {beacon.name!r} belongs to member {beacon.member!r}, who is not listed"
-                for beacon in branch.beacons
-                if beacon.member is not None and beacon.member not in members
-            ]
-        if problems:
-            raise ValueError("; ".join(problems))
+        if findings := tuple(chain_findings(self.parts)):
+            raise Unfit(findings)
         return self
+
+    @property
+    def parts(self) -> InventoryParts:
+        return InventoryParts(
+            branches=tuple(branch.parts for branch in self.branches),
+            members=tuple(member.id for member in self.members),
+        )

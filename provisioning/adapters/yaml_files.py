@@ -1,46 +1,70 @@
-"""Inventories and campaigns from YAML files, every mistake with its file and line, all at once."""
+"""Inventories and campaigns from YAML files, every mistake with its file and line, all at once.
 
-from collections.abc import Sequence
+Decides which files an inventory's ``campaigns`` mean. What is wrong with one file never hides what is wrong with another.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from engagement.campaign.model import Campaign
-from engagement.estate.complaint import complaints_of
+from engagement.estate.complaint import Complaint, Mistake, mistakes_of, with_lines
+from engagement.estate.fitting import Finding
 from engagement.estate.inventory import Inventory
+from engagement.estate.loose import inventory_findings
 from engagement.values import Value
+from provisioning.adapters.yaml_text import NotYaml, content_of, lines_of
 from provisioning.faults import ConfigurationWrong
 
 V = TypeVar("V", bound=Value)
 
 
+class Written(NamedTuple):
+    """What people wrote down of a chain. ``campaigns``: None where the inventory names no files of campaigns;
+    ``campaign_files``: where each of them stands."""
+
+    inventory: Inventory
+    campaigns: tuple[Campaign, ...] | None
+    campaign_files: tuple[Path, ...]
+
+
 def read_inventory(path: Path) -> Inventory:
     """Errors: ConfigurationWrong."""
-    return _read(path, Inventory)
+    return read_chain(path).inventory
+
+
+def read_chain(path: Path) -> Written:
+    """The inventory and the campaigns that it names. Errors: ConfigurationWrong with the complaints of all files."""
+    read = _read(
+        path, Inventory, beside=inventory_findings, also=lambda content: _no_files(path.parent, content)
+    )
+    files = _campaign_files(path.parent, read.content)
+    complaints = list(read.complaints)
+    campaigns: Sequence[Campaign] = ()
+    try:
+        campaigns = read_campaigns(files)
+    except ConfigurationWrong as wrong:
+        complaints += wrong.complaints
+    if complaints or read.value is None:
+        raise ConfigurationWrong(*complaints)
+    names_none = read.value.campaigns is None
+    return Written(read.value, None if names_none else tuple(campaigns), tuple(files))
 
 
 def read_campaigns(paths: Sequence[Path]) -> list[Campaign]:
     """In the order of the paths. Errors: ConfigurationWrong with the complaints of all files, and about those that
     share an id or a number."""
-    campaigns: list[Campaign] = []
-    complaints: list[str] = []
-    origin: list[Path] = []
-    for path in paths:
-        try:
-            campaigns.append(_read(path, Campaign))
-        except ConfigurationWrong as wrong:
-            complaints += wrong.complaints
-        else:
-            origin.append(path)
-    complaints += _shared("id", [campaign.id for campaign in campaigns], origin)
-    complaints += _shared("number", [campaign.number for campaign in campaigns], origin)
+    read = [(path, _read(path, Campaign)) for path in paths]
+    complaints = [complaint for _, each in read for complaint in each.complaints]
+    right = [(path, each.value) for path, each in read if each.value is not None]
+    origin = [path for path, _ in right]
+    complaints += _shared("id", [campaign.id for _, campaign in right], origin)
+    complaints += _shared("number", [campaign.number for _, campaign in right], origin)
     if complaints:
         raise ConfigurationWrong(*complaints)
-    return campaigns
+    return [campaign for _, campaign in right]
 
 
 def _shared(what: str, keys: Sequence[str | int], origin: Sequence[Path]) -> list[str]:
@@ -52,41 +76,83 @@ def _shared(what: str, keys: Sequence[str | int], origin: Sequence[Path]) -> lis
     ]
 
 
-def _read(path: Path, model: type[V]) -> V:
+class _Read(NamedTuple, Generic[V]):
+    """``value``: None where there are complaints; ``content``: of the file as far as it is YAML."""
+
+    value: V | None
+    complaints: tuple[str, ...] = ()
+    content: Any = None
+
+
+def _read(
+    path: Path,
+    model: type[V],
+    *,
+    beside: Callable[[Any], Iterable[Finding]] | None = None,
+    also: Callable[[Any], Iterable[Finding]] = lambda content: (),
+) -> _Read[V]:
+    """``beside``: looks in the content for what the model would say too, were no field wrong in itself; ``also``: for
+    what it would not."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as failed:
-        raise ConfigurationWrong(f"{path}: cannot be read: {failed.strerror}") from failed
+        return _Read(None, (f"{path}: cannot be read: {failed.strerror}",))
     except UnicodeDecodeError as failed:
-        raise ConfigurationWrong(f"{path}: is no UTF-8 text, at byte {failed.start}") from failed
+        return _Read(None, (f"{path}: is no UTF-8 text, at byte {failed.start}",))
     try:
-        yaml = YAML(typ="safe", pure=True)
-        content, tree = yaml.load(text), yaml.compose(text)
-    except MarkedYAMLError as broken:
-        line = broken.problem_mark.line + 1 if broken.problem_mark else 1
-        raise ConfigurationWrong(f"{path}:{line}: is no YAML: {broken.problem}") from broken
-    except (YAMLError, RecursionError) as broken:
-        raise ConfigurationWrong(f"{path}: is no YAML: {broken}") from broken
+        content = content_of(text)
+    except NotYaml as broken:
+        at = f"{path}:{broken.line}" if broken.line is not None else str(path)
+        return _Read(None, (f"{at}: is no YAML: {broken.because}",))
+    value: V | None = None
+    mistakes: list[Mistake] = []
     try:
-        return model.model_validate(content)
+        value = model.model_validate(content.value)
     except ValidationError as wrong:
-        complaints = complaints_of(wrong, lambda steps: _line(tree, steps))
-        raise ConfigurationWrong(*(complaint.told(str(path)) for complaint in complaints)) from wrong
+        mistakes = mistakes_of(wrong, beside and beside(content.value))
+    mistakes += (Mistake(steps, steps, text) for steps, text in also(content.value))
+    if not mistakes and not content.repeated:
+        return _Read(value, content=content.value)
+    complaints = [
+        Complaint(line, ".".join(map(str, steps)), "stands twice; allowed: once")
+        for line, steps in content.repeated
+    ]
+    complaints += with_lines(mistakes, lines_of(text, [mistake.at for mistake in mistakes]).get)
+    complaints.sort(key=lambda complaint: complaint.line or 0)
+    return _Read(None, tuple(complaint.told(str(path)) for complaint in complaints), content.value)
 
 
-def _line(tree: Node | None, steps: tuple[int | str, ...]) -> int:
-    """Where the deepest of these steps that the file has begins."""
-    node, line = tree, 1
-    for step in steps:
-        if isinstance(node, MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == step), None)
-            if found is None:
-                break
-            key, node = found
-            line = key.start_mark.line + 1
-        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
+def _patterns(content: object) -> Iterator[tuple[int, str]]:
+    """Those of the inventory's ``campaigns`` that can be looked for."""
+    patterns = content.get("campaigns") if isinstance(content, dict) else None
+    for number, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
+        if isinstance(pattern, str) and pattern:
+            yield number, pattern
+
+
+def _campaign_files(folder: Path, content: object) -> list[Path]:
+    """Each file once, in the order of the patterns and then of names."""
+    return list(
+        dict.fromkeys(path for _, pattern in _patterns(content) for path in _matches(folder, pattern))
+    )
+
+
+def _no_files(folder: Path, content: object) -> Iterator[Finding]:
+    for number, pattern in _patterns(content):
+        if not _matches(folder, pattern):
+            yield Finding(
+                ("campaigns", number),
+                "no such file; allowed: paths relative to the inventory, or patterns as campaigns/*.yaml "
+                f"(value {pattern!r})",
+            )
+
+
+def _matches(folder: Path, pattern: str) -> list[Path]:
+    if not any(letter in pattern for letter in "*?["):
+        path = folder / pattern
+        return [path] if path.is_file() else []
+    try:
+        return sorted(path for path in folder.glob(pattern) if path.is_file())
+    except (ValueError, NotImplementedError):
+        # An absolute pattern, or one that pathlib cannot read.
+        return []

@@ -14,12 +14,13 @@ BRANCH: dict[str, Any] = {
     "currency": "CNY",
 }
 LINES = {(): 1, ("version",): 2, ("branches", 0): 4, ("branches", 0, "code"): 5}
+TWICE = {("branches", 0, key, 1): 4 for key in ("zones", "tills")}
 
 
 def told(content: dict[str, Any]) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         Inventory.model_validate(content)
-    return [complaint.told("inventory.yaml") for complaint in complaints_of(caught.value, LINES.get)]
+    return [complaint.told("inventory.yaml") for complaint in complaints_of(caught.value, (LINES | TWICE).get)]
 
 
 def test_all_mistakes_are_told_in_order_of_their_lines() -> None:
@@ -36,8 +37,8 @@ def test_all_mistakes_are_told_in_order_of_their_lines() -> None:
 def test_a_rule_about_a_whole_is_told_finding_by_finding_without_its_content() -> None:
     branch = BRANCH | {"zones": ["door", "door"], "tills": ["one", "one"]}
     assert told({"version": 1, "branches": [branch]}) == [
-        "inventory.yaml:4: branches.0: zone 'door' is named twice",
-        "inventory.yaml:4: branches.0: till 'one' is named twice",
+        "inventory.yaml:4: branches.0.zones.1: zone 'door' is named twice",
+        "inventory.yaml:4: branches.0.tills.1: till 'one' is named twice",
     ]
 
 
