@@ -1,7 +1,7 @@
 """What the services need from outside: programs that can be started and asked how they are, somebody to tell, and HQ."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from engagement.ids import AgentName, BranchCode
 
@@ -78,3 +78,36 @@ class Hq(Protocol):
 
     async def claim_code(self, branch: BranchCode, agent: AgentName) -> str:
         """A new one; any unused one before it is void."""
+
+
+class Certified(NamedTuple):
+    """The certificate of HQ's key, and the root that issued it."""
+
+    certificate_pem: str
+    root_pem: str
+
+
+class HqKey(NamedTuple):
+    """What HQ says of its sealing key: a request for a certificate, and what it was certified with, if it was."""
+
+    request_pem: str
+    certified: Certified | None
+
+
+class HqAuthority(Protocol):
+    """HQ's sealing key as its operator certifies it. Errors of every method: HqSilent, HqRefused."""
+
+    async def authority(self) -> HqKey: ...
+
+    async def put_authority(self, certified: Certified, *, replace_root: bool) -> None:
+        """``replace_root``: also where agents have pinned another root."""
+
+
+class Root(Protocol):
+    """The desk's root; its private key never leaves the desk."""
+
+    @property
+    def pem(self) -> str: ...
+
+    def certify(self, request_pem: str) -> Certified:
+        """Errors: HqRefused when that is no request."""

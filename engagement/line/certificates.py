@@ -79,6 +79,32 @@ def root_of_chain(chain: Sequence[x509.Certificate], fingerprint: bytes) -> x509
     return None
 
 
+def is_same_root(one_pem: str, other_pem: str) -> bool:
+    """Whether both are the same name and key, so that whatever descends from one does from the other: a root may be
+    issued anew. Errors: CertificateWrong."""
+    one, other = parse_pem(one_pem), parse_pem(other_pem)
+    return (one.subject, one.public_key()) == (other.subject, other.public_key())
+
+
+def check_authority(certificate_pem: str, *, root_pem: str, public_key: bytes) -> None:
+    """Whether this root made this key HQ's authority. Errors: CertificateWrong, saying what does not hold."""
+    certificate, root = parse_pem(certificate_pem), parse_pem(root_pem)
+    key = certificate.public_key()
+    if not isinstance(key, Ed25519PublicKey) or key.public_bytes_raw() != public_key:
+        raise CertificateWrong("the certificate is for another key than HQ's")
+    if not is_root(root):
+        raise CertificateWrong("root_pem is no root: it must have signed itself, as an authority")
+    if not has_issued(root, certificate):
+        raise CertificateWrong("the certificate was not issued by the root that came with it")
+    if not is_authority(certificate):
+        raise CertificateWrong("the certificate is none of an authority")
+    path_length = root.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+    if path_length == 0:
+        raise CertificateWrong(
+            "the root may have no authority under it (its path length is 0); make a new root"
+        )
+
+
 def agent_uri(agent: AgentName) -> str:
     """The name as an agent's certificate carries it."""
     return _AGENT_URI + quote(agent, safe="")

@@ -69,6 +69,11 @@ class Claim:
     root_fingerprint: bytes | None = None
 
 
+def is_address(text: str) -> bool:
+    """Whether a code can carry it: ``host`` or ``host:port``, in lower case."""
+    return len(text) <= ADDRESS_CHARS_MAX and _ADDRESS.fullmatch(text) is not None
+
+
 def make_claim(entropy: bytes) -> Claim:
     """A claim of 15 unpredictable bytes, of the old form until claim_for() says whose it is."""
     if len(entropy) != ENTROPY_BYTES:
@@ -79,7 +84,7 @@ def make_claim(entropy: bytes) -> Claim:
 def claim_for(claim: Claim, *, address: str, root_fingerprint: bytes) -> Claim:
     """The same claim, saying where HQ is and how it is known. Errors: ValueError when it is no address."""
     address = address.lower()
-    if not _is_address(address):
+    if not is_address(address):
         raise ValueError(f"{address[:80]!r} is no address; allowed: host or host:port")
     return replace(claim, address=address, root_fingerprint=_sized(root_fingerprint, FINGERPRINT_BYTES))
 
@@ -102,7 +107,7 @@ def parse_claim(text: str) -> Claim:
     if not slash:
         return make_claim(_checked(typed, _OLD_LETTERS, _old_check))
     address = address.lower().removeprefix(_SCHEME)
-    if not _is_address(address):
+    if not is_address(address):
         raise MalformedClaim(
             f"a claim code begins with HQ's address and a slash, as in hq.example:8600/; {address[:80]!r} is none"
         )
@@ -154,10 +159,6 @@ def _sized(value: bytes, size: int) -> bytes:
     if len(value) != size:
         raise ValueError(f"needs {size} bytes, not {len(value)}")
     return value
-
-
-def _is_address(text: str) -> bool:
-    return len(text) <= ADDRESS_CHARS_MAX and _ADDRESS.fullmatch(text) is not None
 
 
 def _with_check(secret: bytes, check: int, letters: int) -> str:

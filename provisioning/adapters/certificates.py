@@ -1,23 +1,31 @@
-"""The home's own certificate authority and the server certificate under it, by ``cryptography``.
+"""HQ's root as a home keeps it, and what it issues: the server certificate and HQ's sealing authority, by ``cryptography``.
 
-Decides key type, life spans and extensions. ECDSA P-256, because Chromium refuses Ed25519 certificates. The
-authority is limited by name constraints to this machine and its branch, so that trusting it risks nothing else.
+Decides key type, life spans and extensions. ECDSA P-256, because Chromium refuses Ed25519 certificates. The root is
+limited by name constraints to this machine and its branch, so that trusting it risks nothing else. Agents pin it, and
+they know it by its name and key: a root that must change (another branch's name, its end near, or one that may not have an
+authority under it, as the first version made them) is issued anew under the same name and key, and whoever trusts the
+old one goes on. The server certificate comes with the root behind it, by whose fingerprint a claim code knows it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from typing_extensions import override
 
+from engagement.line.certificates import has_issued
 from provisioning.adapters.home_files import read_private, write_private
 from provisioning.faults import WorkFailed
+from provisioning.ports import Certified, HqRefused, Root
 
+# HQ's authority below it, and below that the agents' certificates, which issue nothing.
+_PATH_LENGTH = 1
 _CA_LIFE = timedelta(days=3652)
 # Short, so that renewal is exercised long before anybody depends on it; well below the 398 days that browsers allow.
 _SERVER_LIFE = timedelta(days=90)
@@ -31,12 +39,12 @@ _NETWORKS = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 def ensure_certificates(folder: Path, *, portal_name: str, now: datetime) -> None:
     """Make what is missing, outdated or for another name: ``ca.pem``, ``ca-key.pem``, ``server.pem``, ``server-key.pem``.
 
-    The authority stays for as long as it lives and covers the portal's name, because people were told to trust it.
+    The authority's key and name stay for ever, because people were told to trust it and agents have pinned it.
     Errors: WorkFailed naming the file that is damaged.
     """
     authority, key = _authority(folder, portal_name, now)
-    current, has_key = _read_certificate(folder / "server.pem"), (folder / "server-key.pem").exists()
-    if current is None or not has_key or not _serves(current, authority, portal_name, now):
+    current, has_key = _read_chain(folder / "server.pem"), (folder / "server-key.pem").exists()
+    if not has_key or not _serves(current, authority, portal_name, now):
         _make_server_certificate(folder, authority, key, portal_name, now)
 
 
@@ -44,30 +52,35 @@ def _authority(
     folder: Path, portal_name: str, now: datetime
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     certificate, key_file = _read_certificate(folder / "ca.pem"), folder / "ca-key.pem"
-    if certificate is not None and key_file.exists() and _may_sign_for(certificate, portal_name, now):
+    if certificate is not None and key_file.exists():
         key = _read_key(key_file)
         if key.public_key() != certificate.public_key():
             raise WorkFailed(
                 f"{key_file} is not the key of {folder / 'ca.pem'}; remove both to make new ones"
             )
+        if not _may_sign_for(certificate, portal_name, now):
+            certificate = _root_certificate(certificate.subject, key, portal_name, now)
+            write_private(folder / "ca.pem", certificate.public_bytes(Encoding.PEM))
         return certificate, key
     return _make_authority(folder, portal_name, now)
 
 
 def _may_sign_for(authority: x509.Certificate, portal_name: str, now: datetime) -> bool:
-    """Whether a server certificate fits within the authority's life and name constraints."""
+    """Whether a server certificate fits within the authority's life and name constraints, and HQ's own below it."""
     limits = authority.extensions.get_extension_for_class(x509.NameConstraints).value
     names = {name.value for name in limits.permitted_subtrees or ()}
-    return now + _SERVER_LIFE < authority.not_valid_after_utc and portal_name in names
+    depth = authority.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+    return (
+        now + _SERVER_LIFE < authority.not_valid_after_utc and portal_name in names and depth == _PATH_LENGTH
+    )
 
 
 def _serves(
-    certificate: x509.Certificate, authority: x509.Certificate, portal_name: str, now: datetime
+    chain: Sequence[x509.Certificate], authority: x509.Certificate, portal_name: str, now: datetime
 ) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    if len(chain) != 2 or chain[1] != authority or not has_issued(authority, chain[0]):
         return False
+    certificate = chain[0]
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return (
         list(names) == list(_server_names(portal_name))
@@ -86,22 +99,27 @@ def _make_authority(
     key = ec.generate_private_key(ec.SECP256R1())
     # The serial makes the name unique: browsers mix up two authorities of the same name.
     serial = x509.random_serial_number()
-    name = _name(f"Beckon home authority {serial:x}"[:40])
+    certificate = _root_certificate(_name(f"Beckon home authority {serial:x}"[:40]), key, portal_name, now)
+    write_private(folder / "ca-key.pem", _key_bytes(key))
+    write_private(folder / "ca.pem", certificate.public_bytes(Encoding.PEM))
+    return certificate, key
+
+
+def _root_certificate(
+    name: x509.Name, key: ec.EllipticCurvePrivateKey, portal_name: str, now: datetime
+) -> x509.Certificate:
     allowed: list[x509.GeneralName] = [x509.IPAddress(network) for network in _NETWORKS]
     allowed += [x509.DNSName("localhost"), x509.DNSName(portal_name)]
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), serial)
+    return (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + _CA_LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=_PATH_LENGTH), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.NameConstraints(allowed, None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    write_private(folder / "ca-key.pem", _key_bytes(key))
-    write_private(folder / "ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
-    return certificate, key
 
 
 def _make_server_certificate(
@@ -112,7 +130,6 @@ def _make_server_certificate(
     now: datetime,
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    issuer_id = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     certificate = (
         x509.CertificateBuilder(
             authority.subject, _name(portal_name), key.public_key(), x509.random_serial_number()
@@ -124,16 +141,66 @@ def _make_server_certificate(
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(_server_names(portal_name)), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_id), critical=False
-        )
+        .add_extension(_issued_by(authority), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     # Key first: a stop in between leaves a certificate of another key, which the agent's start would refuse, so
     # the certificate is taken away before.
     (folder / "server.pem").unlink(missing_ok=True)
     write_private(folder / "server-key.pem", _key_bytes(key))
-    write_private(folder / "server.pem", certificate.public_bytes(serialization.Encoding.PEM))
+    chain = b"".join(each.public_bytes(Encoding.PEM) for each in (certificate, authority))
+    write_private(folder / "server.pem", chain)
+
+
+class FolderRoot(Root):
+    """The root in a home's folder of certificates. Errors of every method: WorkFailed when there is none, or a damaged one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    @override
+    def pem(self) -> str:
+        return self._certificate().public_bytes(Encoding.PEM).decode()
+
+    @override
+    def certify(self, request_pem: str) -> Certified:
+        root, request = self._certificate(), _read_request(request_pem)
+        certificate = (
+            x509.CertificateBuilder(
+                root.subject, request.subject, request.public_key(), x509.random_serial_number()
+            )
+            .not_valid_before(root.not_valid_before_utc)
+            .not_valid_after(root.not_valid_after_utc)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(request.public_key()), critical=False)
+            .add_extension(_issued_by(root), critical=False)
+            .sign(_read_key(self._folder / "ca-key.pem"), hashes.SHA256())
+        )
+        return Certified(*(each.public_bytes(Encoding.PEM).decode() for each in (certificate, root)))
+
+    def _certificate(self) -> x509.Certificate:
+        root = _read_certificate(self._folder / "ca.pem")
+        if root is None or not (self._folder / "ca-key.pem").exists():
+            raise WorkFailed(f"{self._folder} holds no root (ca.pem and ca-key.pem); `beckon up` makes one")
+        return root
+
+
+def _read_request(request_pem: str) -> x509.CertificateSigningRequest:
+    refused = HqRefused("its request for a certificate is none of an Ed25519 key")
+    try:
+        request = x509.load_pem_x509_csr(request_pem.encode())
+    except ValueError as malformed:
+        raise refused from malformed
+    if not request.is_signature_valid or not isinstance(request.public_key(), ed25519.Ed25519PublicKey):
+        raise refused
+    return request
+
+
+def _issued_by(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    own_id = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own_id)
 
 
 def _name(common_name: str) -> x509.Name:
@@ -155,17 +222,20 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    return key.private_bytes(Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def _read_certificate(path: Path) -> x509.Certificate | None:
+    return next(iter(_read_chain(path)), None)
+
+
+def _read_chain(path: Path) -> list[x509.Certificate]:
+    """Empty when there is no such file. Errors: WorkFailed."""
     pem = read_private(path)
     if pem is None:
-        return None
+        return []
     try:
-        return x509.load_pem_x509_certificate(pem)
+        return x509.load_pem_x509_certificates(pem)
     except ValueError as damaged:
         raise WorkFailed(f"{path} is no certificate; remove it to have a new one made") from damaged
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 from engagement.ids import AgentName, BranchCode
-from provisioning.ports import Hq, HqRefused, HqSilent
+from provisioning.ports import Certified, Hq, HqAuthority, HqKey, HqRefused, HqSilent
 
 # A sign-in takes HQ 50 ms; on a machine that is just starting everything, some times that.
 _ANSWER_S = 5.0
@@ -19,7 +19,7 @@ _ANSWER_BYTES_MAX = 10_000_000
 _UNAUTHORISED = 401
 
 
-class HqCalls(Hq):
+class HqCalls(Hq, HqAuthority):
     """``url``: HQ's address without a path. Signs in when it must, and again once its session is over."""
 
     def __init__(self, *, url: str, ca_file: Path, user: str, password: str) -> None:
@@ -40,6 +40,19 @@ class HqCalls(Hq):
     async def claim_code(self, branch: BranchCode, agent: AgentName) -> str:
         answer = await self._ask("POST", "/v1/claims", {"branch": branch, "agent": agent})
         return _text(answer, "claim_code")
+
+    @override
+    async def authority(self) -> HqKey:
+        answer = await self._ask("GET", "/v1/authority")
+        certificate_pem, root_pem = answer.get("certificate_pem"), answer.get("root_pem")
+        is_certified = isinstance(certificate_pem, str) and isinstance(root_pem, str)
+        return HqKey(
+            _text(answer, "request_pem"), Certified(certificate_pem, root_pem) if is_certified else None
+        )
+
+    @override
+    async def put_authority(self, certified: Certified, *, replace_root: bool) -> None:
+        await self._ask("PUT", "/v1/authority", {**certified._asdict(), "replace_root": replace_root})
 
     async def _ask(self, method: str, path: str, body: object = None) -> Any:
         status, answer = await self._send(method, path, body)

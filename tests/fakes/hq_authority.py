@@ -33,10 +33,10 @@ class HandSealing:
     root_pem: str = ""
 
 
-def make_root() -> Root:
+def make_root(*, path_length: int = 1) -> Root:
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("root of the test")
-    return Root(_certificate(name, name, key.public_key(), key, path_length=1), key)
+    return Root(_certificate(name, name, key.public_key(), key, path_length=path_length), key)
 
 
 def make_authority(root: Root) -> Authority:

@@ -1,4 +1,4 @@
-"""Certificates that issue nothing, for tests: an agent's, and a server's key where only its issuer matters."""
+"""Certificates around HQ's root, for tests: those that issue nothing, and the root itself issued anew."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,23 @@ def server_leaf(issuer: Root) -> Root:
     """With its key, so that it can pretend to be an issuer."""
     key = ec.generate_private_key(ec.SECP256R1())
     return Root(_leaf(issuer, key.public_key()).sign(issuer.key, hashes.SHA256()), key)
+
+
+def renewed(root: Root) -> Root:
+    """The same name and key in another certificate."""
+    certificate = (
+        x509.CertificateBuilder(
+            root.certificate.subject,
+            root.certificate.subject,
+            root.key.public_key(),
+            x509.random_serial_number(),
+            _MADE_AT,
+            _ENDS_AT,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
+        .sign(root.key, hashes.SHA256())
+    )
+    return Root(certificate, root.key)
 
 
 def _leaf(
