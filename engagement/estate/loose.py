@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from engagement.estate.beacon import IDENTITIES
+from engagement.estate.branch import Branch
 from engagement.estate.fitting import (
     AgentParts,
     BeaconParts,
@@ -24,7 +25,7 @@ from engagement.values import Value
 
 
 def inventory_findings(content: object) -> Iterator[Finding]:
-    """``content``: of the file, as plain values. Within each thing first, then between branches."""
+    """``content``: of the file, as plain values; a branch that is right may be one already. Within each thing first, then between branches."""
     inventory = InventoryParts(
         branches=tuple(_branch(each) for each in _list(content, "branches")),
         members=tuple(_text(each, "id") for each in _list(content, "members")),
@@ -41,6 +42,8 @@ def _under(path: tuple[str | int, ...], findings: Iterator[Finding]) -> Iterator
 
 
 def _branch(branch: object) -> BranchParts:
+    if isinstance(branch, Branch):
+        return branch.parts
     return BranchParts(
         code=_text(branch, "code"),
         zones=tuple(_name(each) for each in _list(branch, "zones")),

@@ -10,12 +10,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from engagement.campaign.model import Campaign
+from engagement.estate.branch import Branch
 from engagement.estate.complaint import Complaint, Mistake, mistakes_of, with_lines
 from engagement.estate.fitting import Finding
 from engagement.estate.inventory import Inventory
 from engagement.estate.loose import inventory_findings
 from engagement.values import Value
-from provisioning.adapters.yaml_text import NotYaml, content_of, lines_of
+from provisioning.adapters.yaml_text import NotYaml, Settle, content_of, lines_of
 from provisioning.faults import ConfigurationWrong
 
 V = TypeVar("V", bound=Value)
@@ -88,6 +89,7 @@ def _read(
     path: Path,
     model: type[V],
     *,
+    settle: Settle | None = None,
     beside: Callable[[Any], Iterable[Finding]] | None = None,
     also: Callable[[Any], Iterable[Finding]] = lambda content: (),
 ) -> _Read[V]:
@@ -100,7 +102,7 @@ def _read(
     except UnicodeDecodeError as failed:
         return _Read(None, (f"{path}: is no UTF-8 text, at byte {failed.start}",))
     try:
-        content = content_of(text)
+        content = content_of(text, settle=settle)
     except NotYaml as broken:
         at = f"{path}:{broken.line}" if broken.line is not None else str(path)
         return _Read(None, (f"{at}: is no YAML: {broken.because}",))
@@ -120,6 +122,16 @@ def _read(
     complaints += with_lines(mistakes, lines_of(text, [mistake.at for mistake in mistakes]).get)
     complaints.sort(key=lambda complaint: complaint.line or 0)
     return _Read(None, tuple(complaint.told(str(path)) for complaint in complaints), content.value)
+
+
+def _settled(key: object, thing: dict[Any, Any]) -> Any:
+    """A branch that is right by itself; whatever is wrong stays as it is, to be told with all the rest."""
+    if key != "branches":
+        return thing
+    try:
+        return Branch.model_validate(thing)
+    except ValidationError:
+        return thing
 
 
 def _patterns(content: object) -> Iterator[tuple[int, str]]:

@@ -6,7 +6,7 @@ complain of. What a scalar means is ruamel's own reading of YAML 1.2. A key that
 other rather than the end of the reading. Anchors are understood; merge keys and tags of one's own are not.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ruamel.yaml import YAML
@@ -47,14 +47,22 @@ class Repeated(NamedTuple):
     path: Path
 
 
+Settle: TypeAlias = Callable[[Any, dict[Any, Any]], Any]
+
+
 class Content(NamedTuple):
     value: Any
     repeated: tuple[Repeated, ...]
 
 
-def content_of(text: str) -> Content:
-    """The text's only document; None where it is empty. Errors: NotYaml."""
-    builder = _Builder()
+def content_of(text: str, *, settle: Settle | None = None) -> Content:
+    """The text's only document; None where it is empty.
+
+    ``settle``: what to make of each mapping in a list right below the top, by the list's key, as soon as it is read: so
+    that a file of ten thousand branches is never in memory as plain values too.
+    Errors: NotYaml.
+    """
+    builder = _Builder(settle)
     for event in _events(text):
         builder.take(event)
     return Content(builder.value, tuple(builder.repeated))
@@ -134,8 +142,9 @@ def _events(text: str) -> Iterator[Any]:
 class _Builder:
     """Takes events one by one; ``value`` is the whole once they are over."""
 
-    def __init__(self) -> None:
+    def __init__(self, settle: Settle | None) -> None:
         self.value: Any = None
+        self._settle = settle
         self.repeated: list[Repeated] = []
         self._scalars = _Scalars()
         self._anchors: dict[str, Any] = {}
@@ -154,7 +163,7 @@ class _Builder:
         elif kind is MappingStartEvent or kind is SequenceStartEvent:
             self._begin({} if kind is MappingStartEvent else [], event)
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
-            self._open.pop().end()
+            self._end(self._open.pop())
         elif kind is AliasEvent:
             self._put(self._meant(event), event)
         elif kind is DocumentStartEvent:
@@ -171,6 +180,13 @@ class _Builder:
         if event.anchor is not None:
             self._anchors[event.anchor] = value
         self._open.append(_Collection(value))
+
+    def _end(self, ended: "_Collection") -> None:
+        ended.end()
+        if self._settle is not None and ended.is_mapping and len(self._open) == 2:
+            top, inside = self._open
+            if top.is_mapping and not inside.is_mapping:
+                inside.value[-1] = self._settle(top.key, ended.value)
 
     def _meant(self, event: Any) -> Any:
         self._aliases += 1
