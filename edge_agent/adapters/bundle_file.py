@@ -1,9 +1,11 @@
-"""Reads the bundle that provisioning wrote for this agent."""
+"""The bundle files: one that people laid beside a store without HQ, and HQ's own, kept sealed as it came."""
 
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from edge_agent.adapters.durable_file import replace_file
+from edge_agent.services.reporting import BundleKeeping
 from engagement.estate.bundle import Bundle
 from engagement.estate.complaint import complaints_of
 
@@ -23,3 +25,19 @@ def read_bundle(path: Path) -> Bundle:
         raise BundleRefused(
             "\n".join(complaint.told(f"bundle {path}") for complaint in complaints)
         ) from invalid
+
+
+class SealedBundleFile(BundleKeeping):
+    """``path``: in the agent's home."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> str | None:
+        try:
+            return self._path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def save(self, text: str) -> None:
+        replace_file(self._path, text.encode())

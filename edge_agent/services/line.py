@@ -30,6 +30,8 @@ class Line:
 
     ``not_enrolled_because``: None while enrolled or not tried yet. ``refused_code``: why HQ takes nothing from this
     agent. ``held``: why a lane does not go out, by HQ's code or ours. ``refused_entries``: how many HQ keeps apart.
+    ``enrolled_anew``: set by each enrolment while the agent runs, cleared by whoever waits for it.
+    ``bundle_refused_because``: why what HQ wants this agent to be does not count; None when it does.
     """
 
     began: Moment
@@ -40,6 +42,8 @@ class Line:
     refused_code: str | None = None
     held: dict[Lane, str] = field(default_factory=dict)
     refused_entries: int = 0
+    enrolled_anew: asyncio.Event = field(default_factory=asyncio.Event)
+    bundle_refused_because: str | None = None
 
     @property
     def last_contact_ms(self) -> int | None:
@@ -61,6 +65,15 @@ class Line:
                     f"HQ does not know this mini-PC yet: {self.not_enrolled_because}. What happens here is kept "
                     "until it does.",
                     "Ask HQ for a claim code (`beckon enrol`) and put it into the claim file.",
+                )
+            )
+        if self.bundle_refused_because is not None:
+            found.append(
+                Trouble(
+                    "bundle_refused",
+                    f"What HQ wants this store to be is not taken: {self.bundle_refused_because}. The store works on "
+                    "as before.",
+                    "Tell HQ, with the cause.",
                 )
             )
         if self._is_long_down(now):
