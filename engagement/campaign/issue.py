@@ -1,7 +1,7 @@
 """Whether a subject gets a coupon of a campaign now, and the coupon.
 
 Issuing uses up a unit of the budget and a serial in the same ruling that makes the code, so nothing is shown
-that is not paid for on disk.
+that is not paid for on disk. The budget is HQ's lease where there is one, else the campaign's own.
 """
 
 from collections.abc import Callable
@@ -45,6 +45,8 @@ from engagement.journal.event import CouponIssued
 from engagement.ledger.record import Key, Record, Rows, Rule, Ruling
 from engagement.refusal.reason import Reason
 from engagement.refusal.refusal import Refusal
+from engagement.rights.amount import Amount
+from engagement.rights.lease import LeaseAccount, lease_key
 from engagement.till.sheet import SheetLine, blank_line, sheet_key
 from engagement.visitor.visitor import WALLET_MAX, WalletRecord, wallet_key
 
@@ -70,13 +72,20 @@ class Mint:
 
 @dataclass(frozen=True, slots=True)
 class IssueRequest:
-    """``coupon_secret``: unpredictable characters that make the coupon's public id unguessable."""
+    """``coupon_secret``: unpredictable characters that make the coupon's public id unguessable. ``is_leased``: the
+    campaign's budget is the whole chain's, and this agent draws on its lease of it."""
 
     campaign: Campaign
     subject: SubjectId
     now: Moment
     day: LocalDay
     coupon_secret: str
+    is_leased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseShort(Refusal):
+    """Sold out as far as this agent's lease goes: asking again passes once HQ has granted more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,13 @@ class Desk:
     wallet: WalletRecord
     sheet: SheetLine
     edition: EditionRecord | None
+    account: LeaseAccount | None
+    is_leased: bool
+
+    def covers_one(self, liability_minor: int) -> bool:
+        """Whether one more coupon may be drawn from the lease; not where none has begun."""
+        one = Amount(units=1, minor=liability_minor)
+        return self.account is not None and self.account.left(self.tally).covers(one)
 
 
 def desk_keys(request: IssueRequest) -> tuple[Key[Any], ...]:
@@ -103,6 +119,7 @@ def desk_keys(request: IssueRequest) -> tuple[Key[Any], ...]:
         wallet_key(request.subject),
         sheet_key(request.day, campaign.id),
         edition_key(campaign.id, campaign.edition),
+        lease_key(campaign.id),
     )
 
 
@@ -118,6 +135,8 @@ def lay_desk(rows: Rows, request: IssueRequest) -> Desk:
         wallet=rows.get(wallet_key(request.subject)) or WalletRecord(id=request.subject),
         sheet=rows.get(sheet_key(day, campaign.id)) or blank_line(day, campaign.id, campaign.offer.currency),
         edition=rows.get(edition_key(campaign.id, campaign.edition)),
+        account=rows.get(lease_key(campaign.id)),
+        is_leased=request.is_leased,
     )
 
 
@@ -128,20 +147,32 @@ def judge_issue(campaign: Campaign, desk: Desk, now: Moment) -> Refusal | None:
         return Refusal(Reason.CAMPAIGN_STOPPED)
     if state is not CampaignState.RUNNING or not _can_state_times(campaign, now):
         return Refusal(Reason.NOT_RUNNING)
-    budget, limits, tally = campaign.budget, campaign.limits, desk.tally
-    sold_out_today = budget.units_per_day is not None and tally.units_today >= budget.units_per_day
-    too_dear = tally.spend_minor + campaign.offer.liability_minor > budget.spend_minor
-    if tally.units >= budget.units or too_dear or sold_out_today:
+    if _is_sold_out(campaign, desk):
         return Refusal(Reason.SOLD_OUT)
-    if desk.serials.left <= 0:
-        return Refusal(Reason.SOLD_OUT)
+    limits = campaign.limits
     if desk.subject.issued >= limits.issue:
         return Refusal(Reason.LIMIT_REACHED)
     if desk.subject.issued_today >= limits.issue_per_day:
         # Who won today may win again tomorrow, and is told so.
         is_game = campaign.trigger.on == "shake"
         return Refusal(Reason.PLAYED_ENOUGH if is_game else Reason.LIMIT_REACHED)
+    # Last, because HQ can mend it: nobody is kept waiting for rights that would not help.
+    if desk.is_leased and not desk.covers_one(campaign.offer.liability_minor):
+        return LeaseShort(Reason.SOLD_OUT)
     return None
+
+
+def _is_sold_out(campaign: Campaign, desk: Desk) -> bool:
+    budget, tally = campaign.budget, desk.tally
+    if desk.serials.left <= 0 or (
+        budget.units_per_day is not None and tally.units_today >= budget.units_per_day
+    ):
+        return True
+    if desk.is_leased:
+        return False
+    return (
+        tally.units >= budget.units or tally.spend_minor + campaign.offer.liability_minor > budget.spend_minor
+    )
 
 
 def issue(request: IssueRequest, desk: Desk, mint: Mint) -> Ruling[CouponRecord]:
@@ -165,6 +196,8 @@ def issue(request: IssueRequest, desk: Desk, mint: Mint) -> Ruling[CouponRecord]
         desk.wallet.model_copy(update={"serials": (*desk.wallet.serials, coupon.serial)[-WALLET_MAX:]}),
         desk.sheet.with_issue(liability_minor),
     ]
+    if desk.account is not None and not desk.is_leased:
+        writes.append(desk.account.without_drawing(liability_minor))
     if desk.edition is None:
         writes.append(EditionRecord(id=edition_key(campaign.id, campaign.edition).id, campaign=campaign))
     event = CouponIssued(

@@ -122,11 +122,20 @@ def shake_campaign(*, win_bps: int = 5000, **changes: object) -> Campaign:
 
 
 def issue_request(
-    to: SubjectId = ANNA, *, of: Campaign | None = None, now: Moment | None = None
+    to: SubjectId = ANNA,
+    *,
+    of: Campaign | None = None,
+    now: Moment | None = None,
+    is_leased: bool = False,
 ) -> IssueRequest:
     now = now or moment()
     return IssueRequest(
-        campaign=of or campaign(), subject=to, now=now, day=day_of(now), coupon_secret="secretsecret"
+        campaign=of or campaign(),
+        subject=to,
+        now=now,
+        day=day_of(now),
+        coupon_secret="secretsecret",
+        is_leased=is_leased,
     )
 
 
