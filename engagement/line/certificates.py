@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -21,6 +21,19 @@ from engagement.line.claim import FINGERPRINT_BYTES
 _AGENT_URI: Final = "urn:beckon:agent:"
 # HQ presents itself, perhaps one authority between, and the root; whoever sends more is not HQ.
 CHAIN_CERTIFICATES_MAX: Final = 8
+
+
+# What ``cryptography`` raises for certificates that are broken or unheard of; they come from whoever answers.
+_BROKEN: Final = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class CertificateWrong(ValueError):
@@ -40,7 +53,7 @@ def parse_pem(pem: str) -> x509.Certificate:
     """The first certificate of a PEM text. Errors: CertificateWrong."""
     try:
         return x509.load_pem_x509_certificate(pem.encode())
-    except ValueError as malformed:
+    except _BROKEN as malformed:
         raise CertificateWrong("it is no PEM certificate") from malformed
 
 
@@ -53,7 +66,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
     """Whether it may issue certificates at all."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except _BROKEN:
         return False
 
 
@@ -61,9 +74,18 @@ def has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     """Whether the issuer's key signed it, under the issuer's name."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except _BROKEN:
         return False
     return True
+
+
+def ed25519_key_of(certificate: x509.Certificate) -> bytes | None:
+    """The 32 bytes of its Ed25519 key; None where it has another kind of key."""
+    try:
+        key = certificate.public_key()
+    except _BROKEN:
+        return None
+    return key.public_bytes_raw() if isinstance(key, Ed25519PublicKey) else None
 
 
 def root_of_chain(chain: Sequence[x509.Certificate], fingerprint: bytes) -> x509.Certificate | None:
@@ -89,8 +111,7 @@ def is_same_root(one_pem: str, other_pem: str) -> bool:
 def check_authority(certificate_pem: str, *, root_pem: str, public_key: bytes) -> None:
     """Whether this root made this key HQ's authority. Errors: CertificateWrong, saying what does not hold."""
     certificate, root = parse_pem(certificate_pem), parse_pem(root_pem)
-    key = certificate.public_key()
-    if not isinstance(key, Ed25519PublicKey) or key.public_bytes_raw() != public_key:
+    if ed25519_key_of(certificate) != public_key:
         raise CertificateWrong("the certificate is for another key than HQ's")
     if not is_root(root):
         raise CertificateWrong("root_pem is no root: it must have signed itself, as an authority")
@@ -112,12 +133,12 @@ def agent_uri(agent: AgentName) -> str:
 
 def agent_of(certificate: x509.Certificate) -> tuple[AgentName, bytes]:
     """Whose certificate it is, and the 32 bytes of that agent's link key. Errors: CertificateWrong."""
-    key = certificate.public_key()
-    if is_authority(certificate) or not isinstance(key, Ed25519PublicKey):
+    key = ed25519_key_of(certificate)
+    if is_authority(certificate) or key is None:
         raise CertificateWrong("it is no agent's certificate")
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError) as nameless:
+    except _BROKEN as nameless:
         raise CertificateWrong("it names no agent") from nameless
     agents = [
         uri.removeprefix(_AGENT_URI)
@@ -126,4 +147,4 @@ def agent_of(certificate: x509.Certificate) -> tuple[AgentName, bytes]:
     ]
     if len(agents) != 1:
         raise CertificateWrong("it names no agent, or several")
-    return AgentName(unquote(agents[0])), key.public_bytes_raw()
+    return AgentName(unquote(agents[0])), key

@@ -1,8 +1,13 @@
 """Chains hold together down to the root that is meant, whatever year it is, and agents' names come back whole."""
 
+import base64
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engagement.ids import AgentName
 from engagement.line.certificates import (
@@ -88,3 +93,23 @@ def test_a_certificate_that_names_no_one_agent_is_none(uris: list[str]) -> None:
 def test_an_authority_is_no_agent(certificate: x509.Certificate) -> None:
     with pytest.raises(CertificateWrong):
         agent_of(certificate)
+
+
+DER = LEAF.public_bytes(Encoding.DER)
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")  # serials below 1
+@given(st.lists(st.tuples(st.integers(0, len(DER) - 1), st.integers(0, 255)), min_size=1, max_size=3))
+def test_no_broken_certificate_breaks_the_reader(changes: list[tuple[int, int]]) -> None:
+    der = bytearray(DER)
+    for place, octet in changes:
+        der[place] = octet
+    pem = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(der).decode()}-----END CERTIFICATE-----\n"
+    try:
+        read = parse_pem(pem)
+        assert root_of_chain([read, ROOT.certificate], root_fingerprint(STRANGER.certificate)) is None
+        if has_issued(ROOT.certificate, read):
+            assert agent_of(read) == agent_of(LEAF)
+        agent_of(read)
+    except CertificateWrong:
+        pass
