@@ -1,7 +1,6 @@
 """The commands on files, and what a home is given: real files, real certificates, real TLS."""
 
 import json
-import ssl
 import stat
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from engagement.campaign.model import Campaign
 from engagement.estate.bundle import Bundle
 from engagement.estate.inventory import Inventory
 from engagement.visitor.visitor import normal_member_code
-from provisioning.adapters.certificates import ensure_certificates
 from provisioning.adapters.home import Home
 from provisioning.adapters.home_files import make_private_folder, write_private
 from provisioning.adapters.yaml_files import read_campaigns, read_inventory
@@ -308,83 +306,3 @@ class TestHome:
         home.write_bundle(bundle)
         assert home.read_bundle() == bundle
         assert isinstance(bundle, Bundle)
-
-
-def _handshake(folder: Path, name: str) -> str:
-    """Serve one connection with the folder's certificate and verify it as strictly as Python can; the TLS version."""
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(folder / "server.pem", folder / "server-key.pem")
-    client = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    client.verify_flags |= ssl.VERIFY_X509_STRICT
-    return _exchange(server, client, name)
-
-
-def _exchange(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> str:
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    one = client.wrap_bio(to_client, to_server, server_hostname=name)
-    other = server.wrap_bio(to_server, to_client, server_side=True)
-    for _ in range(10):
-        ready = [_step(one), _step(other)]
-        if all(ready):
-            return one.version() or ""
-    raise AssertionError("no end to the handshake")
-
-
-def _step(side: ssl.SSLObject) -> bool:
-    try:
-        side.do_handshake()
-    except ssl.SSLWantReadError:
-        return False
-    return True
-
-
-class TestCertificates:
-    @pytest.mark.parametrize("name", ["127.0.0.1", "::1", "localhost", PORTAL])
-    def test_every_name_verifies_strictly(self, tmp_path: Path, name: str) -> None:
-        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
-        assert _handshake(tmp_path, name) == "TLSv1.3"
-
-    def test_another_name_does_not(self, tmp_path: Path) -> None:
-        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
-        with pytest.raises(ssl.SSLCertVerificationError):
-            _handshake(tmp_path, "bank.example")
-
-    def test_they_stay_while_they_are_good(self, tmp_path: Path) -> None:
-        ensure_certificates(tmp_path, portal_name=PORTAL, now=NOW)
-        before = _contents(tmp_path)
-        ensure_certificates(tmp_path, portal_name=PORTAL, now=NOW + timedelta(days=59))
-        assert _contents(tmp_path) == before
-
-    def test_the_server_certificate_is_renewed_below_30_days_and_the_authority_stays(
-        self, tmp_path: Path
-    ) -> None:
-        ensure_certificates(tmp_path, portal_name=PORTAL, now=NOW)
-        before = _contents(tmp_path)
-        ensure_certificates(tmp_path, portal_name=PORTAL, now=NOW + timedelta(days=61))
-        after = _contents(tmp_path)
-        assert (after["ca.pem"], after["ca-key.pem"]) == (before["ca.pem"], before["ca-key.pem"])
-        assert after["server.pem"] != before["server.pem"]
-
-    def test_a_lost_key_is_made_again(self, tmp_path: Path) -> None:
-        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
-        (tmp_path / "server-key.pem").unlink()
-        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
-        assert _handshake(tmp_path, PORTAL)
-
-    def test_a_branch_of_another_name_gets_its_own(self, tmp_path: Path) -> None:
-        ensure_certificates(tmp_path, portal_name=PORTAL, now=datetime.now(UTC))
-        ensure_certificates(tmp_path, portal_name="pier.beckon.internal", now=datetime.now(UTC))
-        assert _handshake(tmp_path, "pier.beckon.internal")
-
-    def test_a_foreign_key_is_refused_by_name(self, tmp_path: Path) -> None:
-        one, other = tmp_path / "one", tmp_path / "other"
-        for folder in (one, other):
-            folder.mkdir()
-            ensure_certificates(folder, portal_name=PORTAL, now=NOW)
-        (other / "ca-key.pem").replace(one / "ca-key.pem")
-        with pytest.raises(WorkFailed, match=r"ca-key\.pem is not the key of"):
-            ensure_certificates(one, portal_name=PORTAL, now=NOW + timedelta(days=61))
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
