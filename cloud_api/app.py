@@ -9,6 +9,7 @@ import shutil
 import signal
 from importlib.metadata import version
 
+from cloud_api.adapters.authority_key import load_authority_key
 from cloud_api.adapters.clock import SystemClock
 from cloud_api.adapters.entropy import SystemEntropy
 from cloud_api.adapters.files import ChainFile, read_users
@@ -18,17 +19,22 @@ from cloud_api.adapters.metrics import Metrics
 from cloud_api.adapters.open_files import allow_all_open_files
 from cloud_api.adapters.packing import ZstdPacking
 from cloud_api.adapters.password_scrypt import password_scrypt
-from cloud_api.adapters.sqlite.storage import open_sqlite_storage
+from cloud_api.adapters.sqlite.storage import SqliteStorage, open_sqlite_storage
 from cloud_api.adapters.tls import ServerTls, load_server_tls
 from cloud_api.config import Settings
-from cloud_api.ports.storage import Storage
-from cloud_api.services.chain_view import ChainView
+from cloud_api.services.bundling import Bundling
+from cloud_api.services.changing import Changing
 from cloud_api.services.enrolling import Enrolling
+from cloud_api.services.estate_file import EstateFile
+from cloud_api.services.estate_view import EstateView
 from cloud_api.services.ingesting import Ingesting
+from cloud_api.services.news import News
 from cloud_api.services.overview import Overview
 from cloud_api.services.registry import Registry
 from cloud_api.services.rejudging import Rejudging
+from cloud_api.services.reporting import Reporting
 from cloud_api.services.revoking import Revoking
+from cloud_api.services.sealing import Sealing
 from cloud_api.services.signing_in import SigningIn
 from cloud_api.services.tending import Tending
 
@@ -40,13 +46,11 @@ DATABASE_FILE = "hq.db"
 async def run_cloud(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Errors: ChainRefused, UsersRefused, CertificateRefused, DatabaseRefused for what the caller should mend; OSError
-    when the port is taken; StorageFailed when the disk fails.
+    Errors: ChainRefused, UsersRefused, CertificateRefused, AuthorityRefused, DatabaseRefused for what the caller should
+    mend; OSError when the port is taken; StorageFailed when the disk fails.
     """
     stop = _stop_on_signals()
     open_files_max = allow_all_open_files()
-    chain = ChainView(ChainFile(settings.estate))
-    chain.read_first()
     users = read_users(settings.users)
     tls = load_server_tls(settings.tls_certificate, settings.tls_key)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,7 +62,7 @@ async def run_cloud(settings: Settings) -> None:
         group.create_task(storage.run(), name="storage")
         try:
             await storage.set_users(users)
-            parts = await _build(settings, storage, chain, tls)
+            parts = await _build(settings, storage, tls)
             tending = group.create_task(parts.tending.run(), name="tending")
             app = build_app(parts)
             async with serving(app, address=settings.address, port=settings.port, tls=tls.context) as port:
@@ -80,24 +84,54 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def _build(settings: Settings, storage: Storage, chain: ChainView, tls: ServerTls) -> Parts:
+async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> Parts:
     clock, entropy = SystemClock(), SystemEntropy()
-    registry = Registry(storage)
+    registry, estate, news = Registry(storage), EstateView(), News()
     await registry.load()
-    ingesting = Ingesting(storage=storage, registry=registry, chain=chain, clock=clock, packing=ZstdPacking())
+    await estate.load(storage.estate)
+    sealing = Sealing(load_authority_key(settings.home, entropy))
+    changing = Changing(store=storage.estate, estate=estate, registry=registry, clock=clock, news=news)
+    estate_file = None
+    if settings.estate is not None:
+        estate_file = EstateFile(ChainFile(settings.estate), storage.estate, changing)
+        await estate_file.read_first()
+    bundling = Bundling(store=storage.estate, estate=estate, sealer=sealing)
+    reporting = Reporting(
+        store=storage.reports,
+        estate=estate,
+        bundling=bundling,
+        changing=changing,
+        registry=registry,
+        clock=clock,
+        news=news,
+    )
+    await reporting.load()
+    ingesting = Ingesting(
+        storage=storage, registry=registry, estate=estate, clock=clock, packing=ZstdPacking()
+    )
     tending = Tending(
-        chain=chain,
+        estate_file=estate_file,
         clock=clock,
         free_bytes=lambda: shutil.disk_usage(settings.home).free,
         certificate_ends_ms=tls.ends_ms,
+        is_certified=lambda: sealing.authority is not None,
     )
     return Parts(
         ingesting=ingesting,
-        enrolling=Enrolling(storage=storage, registry=registry, chain=chain, clock=clock, entropy=entropy),
+        enrolling=Enrolling(
+            storage=storage, registry=registry, estate=estate, sealing=sealing, clock=clock, entropy=entropy
+        ),
+        sealing=sealing,
         signing_in=SigningIn(storage=storage, clock=clock, entropy=entropy, hash_password=password_scrypt),
-        overview=Overview(storage=storage, registry=registry, chain=chain, clock=clock),
-        rejudging=Rejudging(storage=storage, chain=chain),
-        revoking=Revoking(storage=storage, registry=registry),
+        overview=Overview(
+            storage=storage, registry=registry, estate=estate, reporting=reporting, clock=clock
+        ),
+        changing=changing,
+        bundling=bundling,
+        reporting=reporting,
+        news=news,
+        rejudging=Rejudging(storage=storage, estate=estate, news=news),
+        revoking=Revoking(storage=storage, registry=registry, news=news),
         tending=tending,
         metrics=Metrics(ingesting=ingesting, registry=registry, tending=tending),
         version=version("beckon"),

@@ -25,11 +25,11 @@ class Settings(BaseSettings):
 
     home: Annotated[Path, Field(description="Folder of the database; made when missing.")]
     estate: Annotated[
-        Path,
+        Path | None,
         Field(
-            description="Branches and campaigns (JSON), written by HQ's provisioning; read again when it changes."
+            description="Branches and campaigns (JSON) that outrank what the desk applied, read again when it changes; none where the desk applies its plans through the API."
         ),
-    ]
+    ] = None
     users: Annotated[
         Path, Field(description="Who may sign in, with scrypt of their passwords (JSON); read at the start.")
     ]

@@ -8,13 +8,21 @@ from typing import NamedTuple
 
 from cloud_api.ports.machine import Clock, Entropy
 from cloud_api.ports.storage import KnownAgent, KnownClaim, NameTaken, Storage
-from cloud_api.services.chain_view import ChainView
+from cloud_api.services.estate_view import EstateView
 from cloud_api.services.refused import Refused
 from cloud_api.services.registry import Registry
-from engagement.estate.branch import AGENT_NUMBER_MAX
+from cloud_api.services.sealing import Sealing
 from engagement.ids import AgentName, BranchCode
 from engagement.line.answers import EnrolmentAnswer, EnrolmentRequest
-from engagement.line.claim import ENTROPY_BYTES, answer_mac, claim_text, is_same_mac, make_claim, request_mac
+from engagement.line.claim import (
+    ENTROPY_BYTES,
+    answer_mac,
+    claim_for,
+    claim_text,
+    is_same_mac,
+    make_claim,
+    request_mac,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,41 +39,42 @@ class MadeClaim(NamedTuple):
 
 class Enrolling:
     def __init__(
-        self, *, storage: Storage, registry: Registry, chain: ChainView, clock: Clock, entropy: Entropy
+        self,
+        *,
+        storage: Storage,
+        registry: Registry,
+        estate: EstateView,
+        sealing: Sealing,
+        clock: Clock,
+        entropy: Entropy,
     ) -> None:
         self._storage = storage
         self._registry = registry
-        self._chain = chain
+        self._estate = estate
+        self._sealing = sealing
         self._clock = clock
         self._entropy = entropy
 
-    async def make_claim(self, branch: BranchCode, agent: AgentName) -> MadeClaim:
-        """A new code for an agent of the chain; any unused one before it is void. Errors: Refused."""
-        listed = self._chain.agent(branch, agent)
+    async def make_claim(self, branch: BranchCode, agent: AgentName, *, address: str) -> MadeClaim:
+        """A new code for an agent of the chain; any unused one before it is void.
+
+        ``address``: where the agent will find HQ. Errors: Refused; ValueError when it is no address.
+        """
+        listed = self._estate.agent(branch, agent)
         if listed is None:
-            raise Refused(
-                "agent_not_listed", f"branch {branch!r} with agent {agent!r} is not in the chain's file"
-            )
+            raise Refused("agent_not_listed", f"there is no branch {branch!r} with agent {agent!r}")
+        assert listed.number is not None
         claim = make_claim(self._entropy.token(ENTROPY_BYTES))
+        told = claim_for(claim, address=address, root_fingerprint=self._sealing.root_fingerprint)
         expires_ms = self._clock.now_ms() + CLAIM_MS
-        number = listed.number or self._number_of(agent)
-        known = KnownAgent(agent, branch, number, "claimed")
+        known = KnownAgent(agent, branch, listed.number, "claimed")
         try:
             await self._storage.put_claim(known, KnownClaim(claim, agent, expires_ms))
         except NameTaken as taken:
             raise Refused("agent_number_taken", f"{taken}; give agent {agent!r} another number") from taken
         await self._registry.load()
         _LOG.info("a claim was made", extra={"branch": branch, "agent": agent, "claim": claim.id})
-        return MadeClaim(claim_text(claim), expires_ms)
-
-    def _number_of(self, agent: AgentName) -> int:
-        """The number it has, or the least that is free; those that the chain's file names are not."""
-        known = self._registry.find(agent)
-        if known is not None:
-            return known.known.number
-        taken = {each.number for each in self._registry.all()}
-        taken |= {each.number for branch in self._chain.branches for each in branch.agents if each.number}
-        return next(number for number in range(1, AGENT_NUMBER_MAX + 1) if number not in taken)
+        return MadeClaim(claim_text(told), expires_ms)
 
     async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
         """Errors: Refused."""
@@ -76,12 +85,23 @@ class Enrolling:
         wanted = request_mac(known.claim, public_key=key, nonce=nonce)
         if not is_same_mac(bytes.fromhex(request.mac_hex), wanted):
             raise Refused("mac_wrong", "the proof does not fit the claim; type the code again")
+        # Before the claim is used up: an agent that is told to come again has lost nothing.
+        certificate_pem, root_pem = self._sealing.issue(known.agent, key), self._sealing.root_pem
         if known.public_key is None:
             await self._use(known, key)
         elif known.public_key != key:
             raise _used()
-        mac = answer_mac(known.claim, public_key=key, nonce=nonce, agent=known.agent)
-        return EnrolmentAnswer(agent=known.agent, mac_hex=mac.hex())
+        mac = answer_mac(
+            known.claim,
+            public_key=key,
+            nonce=nonce,
+            agent=known.agent,
+            root_pem=root_pem,
+            certificate_pem=certificate_pem,
+        )
+        return EnrolmentAnswer(
+            agent=known.agent, mac_hex=mac.hex(), root_pem=root_pem, certificate_pem=certificate_pem
+        )
 
     async def _use(self, known: KnownClaim, key: bytes) -> None:
         now_ms = self._clock.now_ms()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cloud_api.ports.machine import Clock, NotPacked, Packing
 from cloud_api.ports.storage import Intake, KnownAgent, LaneKey, MarkMoved, Storage
 from cloud_api.services.bookkeeping import book
-from cloud_api.services.chain_view import ChainView
+from cloud_api.services.estate_view import EstateView
 from cloud_api.services.pacing import Pace, finished, next_slot
 from cloud_api.services.refused import Refused
 from cloud_api.services.registry import Registry
@@ -56,11 +56,11 @@ class Ingesting:
     """One of it per cloud: it remembers marks and the pace."""
 
     def __init__(
-        self, *, storage: Storage, registry: Registry, chain: ChainView, clock: Clock, packing: Packing
+        self, *, storage: Storage, registry: Registry, estate: EstateView, clock: Clock, packing: Packing
     ) -> None:
         self._storage = storage
         self._registry = registry
-        self._chain = chain
+        self._estate = estate
         self._clock = clock
         self._packing = packing
         self._marks: dict[LaneKey, LaneTip] = {}
@@ -185,10 +185,10 @@ class Ingesting:
         entries: tuple[Entry, ...],
         body: bytes,
     ) -> tuple[BatchAnswer, LaneTip]:
-        zone = self._chain.zone(agent.branch)
+        zone = self._estate.zone(agent.branch)
         if zone is None:
             raise Refused(
-                "branch_unknown", f"HQ's chain file lacks branch {agent.branch!r}; keep it, and come again"
+                "branch_unknown", f"HQ does not know branch {agent.branch!r}; keep it, and come again"
             )
         after = LaneTip(entries[-1].seq, entries[-1].head)
         is_whole = len(entries) == len(batch.entries)

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from cloud_api.ports.estate import KeptReport
 from cloud_api.ports.machine import Clock
 from cloud_api.ports.storage import AgentState, KnownAgent, LaneState, MoneyLine, Storage
-from cloud_api.services.chain_view import ChainView
+from cloud_api.services.estate_view import EstateView
 from cloud_api.services.registry import Registry
+from cloud_api.services.reporting import Reporting
 from engagement.campaign.model import Campaign
-from engagement.campaign.state import CampaignState, campaign_state
+from engagement.campaign.state import CampaignState, StopRecord, campaign_state
 from engagement.clock.moment import Moment, from_ms
 from engagement.coupon.code import SignedCode, read_code
 from engagement.coupon.lifecycle import CouponState
 from engagement.coupon.token import TokenBody, minute_of
-from engagement.estate.branch import Branch
+from engagement.estate.branch import Agent, Branch
+from engagement.estate.bundle import CampaignStop
 from engagement.ids import AgentName, BranchCode, CampaignId, CouponId, LocalDay
 from engagement.refusal.reason import Reason
 from engagement.refusal.refusal import Refusal
@@ -36,7 +39,8 @@ Contact = Literal["fresh", "quiet", "silent", "never", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """``state``: unclaimed while no claim was ever made for it; ``number``: None until HQ gave one."""
+    """``state``: unclaimed while no claim was ever made for it; ``bundle_wanted``: the sequence of its newest bundle, None
+    when no branch lists it; ``report``: what it last said of itself."""
 
     name: AgentName
     branch: BranchCode
@@ -44,7 +48,10 @@ class AgentView:
     state: AgentState | Literal["unclaimed"]
     enrolled_ms: int | None
     last_contact_ms: int | None
+    public_key: bytes | None
     lanes: tuple[LaneState, ...]
+    bundle_wanted: int | None
+    report: KeptReport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +66,28 @@ class CouponView:
 
 
 class Overview:
-    def __init__(self, *, storage: Storage, registry: Registry, chain: ChainView, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        registry: Registry,
+        estate: EstateView,
+        reporting: Reporting,
+        clock: Clock,
+    ) -> None:
         self._storage = storage
         self._registry = registry
-        self._chain = chain
+        self._estate = estate
+        self._reporting = reporting
         self._clock = clock
 
     def branches(self) -> Sequence[Branch]:
-        return self._chain.branches
+        return self._estate.branches
 
     def today(self) -> LocalDay:
         """The day that most branches have now."""
         now = from_ms(self._clock.now_ms())
-        zones = Counter(branch.time_zone for branch in self._chain.branches)
+        zones = Counter(branch.time_zone for branch in self._estate.branches)
         days: Counter[LocalDay] = Counter()
         for zone, branches in zones.items():
             days[LocalDay(now.astimezone(ZoneInfo(zone)).date().isoformat())] += branches
@@ -91,37 +107,71 @@ class Overview:
         return "fresh" if since_ms < _FRESH_MS else "quiet" if since_ms < _QUIET_MS else "silent"
 
     def campaigns(self) -> Sequence[tuple[Campaign, CampaignState]]:
-        """Each with what its window says of it."""
+        """Each with what its window says of it, and whether HQ stopped it."""
         now = Moment(wall_ms=self._clock.now_ms(), error_ms=0, boot_id="", boottime_ms=0)
-        return [(campaign, campaign_state(campaign, None, now)) for campaign in self._chain.campaigns]
+        return [
+            (campaign, campaign_state(campaign, self._stopped(campaign.id), now))
+            for campaign in self._estate.campaigns
+        ]
+
+    def stop_of(self, campaign: CampaignId) -> CampaignStop | None:
+        """How HQ stopped it; None while it has not."""
+        return self._estate.stop_of(campaign)
+
+    def _stopped(self, campaign: CampaignId) -> StopRecord | None:
+        stop = self._estate.stop_of(campaign)
+        if stop is None:
+            return None
+        return StopRecord(id=campaign, stopped_ms=stop.at_ms, by=stop.by, honour_issued=stop.honour_issued)
 
     async def agents(self) -> Sequence[AgentView]:
-        """Those in the chain's file and those that ever had a claim, in order of branch and name."""
+        """Those that a branch lists and those that ever had a claim, in order of branch and name."""
         lanes: dict[AgentName, list[LaneState]] = defaultdict(list)
         for lane in await self._storage.lanes():
             lanes[lane.key.agent].append(lane)
-        views = {
-            agent.name: AgentView(agent.name, branch.code, agent.number, "unclaimed", None, None, ())
-            for branch in self._chain.branches
+        views = [self._known(known, tuple(lanes[known.name])) for known in self._registry.all()]
+        views += [
+            self._unclaimed(branch, agent)
+            for branch in self._estate.branches
             for agent in branch.agents
-        }
-        for known in self._registry.all():
-            views[known.name] = AgentView(
-                name=known.name,
-                branch=known.branch,
-                number=known.number,
-                state=known.state,
-                enrolled_ms=known.enrolled_ms,
-                last_contact_ms=known.last_contact_ms,
-                lanes=tuple(lanes[known.name]),
-            )
-        return sorted(views.values(), key=lambda view: (view.branch, view.name))
+            if self._registry.find(agent.name) is None
+        ]
+        return sorted(views, key=lambda view: (view.branch, view.name))
+
+    def _known(self, known: KnownAgent, lanes: tuple[LaneState, ...]) -> AgentView:
+        """In the branch that its claim was made for, whichever lists it now."""
+        return AgentView(
+            name=known.name,
+            branch=known.branch,
+            number=known.number,
+            state=known.state,
+            enrolled_ms=known.enrolled_ms,
+            last_contact_ms=known.last_contact_ms,
+            public_key=known.public_key,
+            lanes=lanes,
+            bundle_wanted=self._estate.bundle_sequence(known.name),
+            report=self._reporting.last(known.name),
+        )
+
+    def _unclaimed(self, branch: Branch, agent: Agent) -> AgentView:
+        return AgentView(
+            name=agent.name,
+            branch=branch.code,
+            number=agent.number,
+            state="unclaimed",
+            enrolled_ms=None,
+            last_contact_ms=None,
+            public_key=None,
+            lanes=(),
+            bundle_wanted=self._estate.bundle_sequence(agent.name),
+            report=None,
+        )
 
     async def funnel(
         self, first: LocalDay, last: LocalDay, *, branch: BranchCode | None
     ) -> Sequence[FunnelLine]:
         """Of these days in each branch's own calendar, both inclusive."""
-        return funnel(self._chain.campaigns, await self._storage.totals(first, last, branch=branch))
+        return funnel(self._estate.campaigns, await self._storage.totals(first, last, branch=branch))
 
     async def coupon(self, text: str) -> CouponView | Refusal:
         """The coupon behind a short code or a QR text.
@@ -142,7 +192,7 @@ class Overview:
         for line in await self._storage.coupon_lines(number, serial):
             if line.coupon is not None:
                 groups.setdefault(line.coupon, []).append(line)
-        names = {campaign.id: campaign.number for campaign in self._chain.campaigns}
+        names = {campaign.id: campaign.number for campaign in self._estate.campaigns}
         fitting = [coupon for coupon, lines in groups.items() if body is None or _is_of(body, lines, names)]
         if not fitting:
             return Refusal(Reason.UNKNOWN_CODE)

@@ -17,16 +17,18 @@ class Enrolled:
 
 
 class Registry:
-    """``load()`` after whatever changed the agents in storage."""
+    """``load()`` after whatever changed the agents in storage. ``active``: how many may speak."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._agents: dict[AgentName, Enrolled] = {}
+        self.active = 0
 
     async def load(self) -> None:
         for known in await self._storage.agents():
             enrolled = self._agents.setdefault(known.name, Enrolled(known))
             enrolled.known = known
+        self.active = sum(each.known.state == "active" for each in self._agents.values())
 
     def find(self, name: AgentName) -> Enrolled | None:
         return self._agents.get(name)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from cloud_api.ports.storage import KeptLetter, LetterPlace, Rejudged, Storage
 from cloud_api.services.bookkeeping import book
-from cloud_api.services.chain_view import ChainView
+from cloud_api.services.estate_view import EstateView
+from cloud_api.services.news import News
 from engagement.clock.hybrid import HybridTime
 from engagement.ids import AgentName
 from engagement.journal.entry import CHAIN_START, Entry
@@ -48,13 +49,11 @@ class LettersPage:
 
 
 class Rejudging:
-    """``used``: how many letters were used since the start."""
-
-    def __init__(self, *, storage: Storage, chain: ChainView) -> None:
+    def __init__(self, *, storage: Storage, estate: EstateView, news: News) -> None:
         self._storage = storage
-        self._chain = chain
+        self._estate = estate
         self._turn = asyncio.Lock()
-        self.used = 0
+        self._news = news
 
     async def page(self, *, agent: AgentName | None, after: LetterPlace = FIRST, limit: int) -> LettersPage:
         found = await self._storage.letters(agent=agent, after=after, limit=limit + 1)
@@ -81,7 +80,8 @@ class Rejudging:
         rulings = self._ruled(page.letters)
         await self._storage.rejudge(rulings)
         used = sum(len(ruling.used) for ruling in rulings)
-        self.used += used
+        if used:
+            self._news.tell()
         return page, used
 
     def _ruled(self, letters: Sequence[KeptLetter]) -> list[Rejudged]:
@@ -92,7 +92,7 @@ class Rejudging:
         """All of one lane and branch."""
         key, branch = letters[0].key, letters[0].branch
         before = {kept.letter.seq: kept.letter.code for kept in letters}
-        zone = self._chain.zone(branch)
+        zone = self._estate.zone(branch)
         if zone is None:
             return Rejudged(key, branch, (), _changed(before, dict.fromkeys(before, NO_BRANCH)), (), Counts())
         booked = book([_entry(kept) for kept in letters], zone)

@@ -1,4 +1,4 @@
-"""Looks after HQ's own state: reads the chain anew when it changes, and says how the cloud is."""
+"""Looks after HQ's own state: reads the estate's file anew when it changes, and says how the cloud is."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cloud_api.ports.machine import Clock
-from cloud_api.services.chain_view import ChainView
+from cloud_api.services.estate_file import EstateFile
 
-# A change of the chain's file is seen within this.
+# A change of the estate's file is seen within this.
 _EVERY_S = 2.0
 _DISK_BYTES_MIN = 500 * 2**20
 _CERTIFICATE_WARNING_MS = 14 * 24 * 3600 * 1000
@@ -31,31 +31,39 @@ class Issue:
 
 
 class Tending:
-    """``free_bytes``: how much the database's disk has left."""
+    """``free_bytes``: how much the database's disk has left; ``is_certified``: whether the desk's root vouches for HQ."""
 
     def __init__(
-        self, *, chain: ChainView, clock: Clock, free_bytes: Callable[[], int], certificate_ends_ms: int
+        self,
+        *,
+        estate_file: EstateFile | None,
+        clock: Clock,
+        free_bytes: Callable[[], int],
+        certificate_ends_ms: int,
+        is_certified: Callable[[], bool],
     ) -> None:
-        self._chain = chain
+        self._estate_file = estate_file
         self._clock = clock
         self._free_bytes = free_bytes
         self._certificate_ends_ms = certificate_ends_ms
+        self._is_certified = is_certified
         self._since_ms: dict[str, int] = {}
         self.issues: tuple[Issue, ...] = ()
 
     async def run(self) -> None:
         while True:
+            if self._estate_file is not None:
+                await self._estate_file.refresh()
             self.look()
             await asyncio.sleep(_EVERY_S)
 
     def look(self) -> None:
         """Judge everything once."""
-        self._chain.refresh()
         now_ms = self._clock.now_ms()
         found: dict[str, tuple[str, str]] = {}
-        if self._chain.complaint is not None:
+        if self._estate_file is not None and self._estate_file.complaint is not None:
             found["chain_refused"] = (
-                f"The chain's file cannot be used; the one read before counts. {self._chain.complaint}",
+                f"The estate's file cannot be used; the one read before counts. {self._estate_file.complaint}",
                 "Correct the inventory and apply it again.",
             )
         if self._free_bytes() < _DISK_BYTES_MIN:
@@ -67,6 +75,11 @@ class Tending:
             found["certificate_ends"] = (
                 "The cloud's certificate ends within two weeks; agents will then not connect.",
                 "Renew it and start the cloud again.",
+            )
+        if not self._is_certified():
+            found["not_certified"] = (
+                "HQ's sealing key has no certificate; no agent can be enrolled, or get rights or a bundle.",
+                "Run `beckon hq certify` at the desk.",
             )
         self._since_ms = {code: self._since_ms.get(code, now_ms) for code in found}
         self.issues = tuple(

@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloud_api.adapters.packing import ZstdPacking
-from cloud_api.ports.chain import ChainRefused
 from cloud_api.ports.storage import KnownAgent, KnownClaim, Storage
-from cloud_api.services.chain_view import ChainView
+from cloud_api.services.bundling import Bundling
+from cloud_api.services.changing import Changing
+from cloud_api.services.estate_view import EstateView
 from cloud_api.services.ingesting import Ingesting
+from cloud_api.services.news import News
+from cloud_api.services.overview import Overview
 from cloud_api.services.registry import Registry
+from cloud_api.services.reporting import Reporting
 from engagement.estate.branch import Branch
 from engagement.estate.chain import Chain
+from engagement.estate.estate import Change, Estate, Step
 from engagement.ids import AgentName, BranchCode
 from engagement.journal.batch import Batch, encode_batch
 from engagement.journal.entry import CHAIN_START, Entry, chain
@@ -20,7 +25,10 @@ from engagement.journal.event import Event, Lane
 from engagement.journal.tip import EMPTY, Epoch, Tip, extend
 from engagement.line.claim import ENTROPY_BYTES, make_claim
 from tests.fakes import shop
+from tests.fakes.estates import BY, after, publish, put
+from tests.fakes.hq_authority import HandSealing, make_sealing
 from tests.fakes.ledger import SeededEntropy
+from tests.fakes.memory_estate import MemoryEstate, MemoryReports
 
 HARBOUR, PARK = BranchCode("HARBOUR"), BranchCode("PARK")
 AGENT, OTHER = AgentName("harbour-1"), AgentName("park-1")
@@ -51,17 +59,7 @@ CHAIN = Chain(
 )
 
 
-class HandChain:
-    """A ChainSource that is handed its next answer."""
-
-    def __init__(self, chain: Chain = CHAIN) -> None:
-        self.next: Chain | ChainRefused | None = chain
-
-    def read_if_changed(self) -> Chain | None:
-        if isinstance(self.next, ChainRefused):
-            raise self.next
-        changed, self.next = self.next, None
-        return changed
+ESTATE = after(Estate(), *put(*CHAIN.branches), *publish(*CHAIN.campaigns))
 
 
 class HandClock:
@@ -137,24 +135,51 @@ async def enrol(storage: Storage, *agents: AgentName) -> None:
 
 @dataclass
 class Hq:
-    """Ingest over a storage; a new one over the same storage is the cloud after a restart."""
+    """The services over a storage; a new one over the same storage and stores is the cloud after a restart."""
 
     storage: Storage
     clock: HandClock = field(default_factory=HandClock)
-    source: HandChain = field(default_factory=HandChain)
+    store: MemoryEstate = field(default_factory=lambda: MemoryEstate(ESTATE))
+    reports: MemoryReports = field(default_factory=MemoryReports)
+    sealing: HandSealing = field(default_factory=make_sealing)
     entropy: SeededEntropy = field(default_factory=SeededEntropy)
 
     def __post_init__(self) -> None:
-        self.chain = ChainView(self.source)
-        self.chain.read_first()
+        self.estate = EstateView()
+        self.estate.take(self.store.outlined)
         self.registry = Registry(self.storage)
+        self.news = News()
+        self.changing = Changing(
+            store=self.store, estate=self.estate, registry=self.registry, clock=self.clock, news=self.news
+        )
+        self.bundling = Bundling(store=self.store, estate=self.estate, sealer=self.sealing)
+        self.reporting = Reporting(
+            store=self.reports,
+            estate=self.estate,
+            bundling=self.bundling,
+            changing=self.changing,
+            registry=self.registry,
+            clock=self.clock,
+            news=self.news,
+        )
+        self.overview = Overview(
+            storage=self.storage,
+            registry=self.registry,
+            estate=self.estate,
+            reporting=self.reporting,
+            clock=self.clock,
+        )
         self.ingesting = Ingesting(
             storage=self.storage,
             registry=self.registry,
-            chain=self.chain,
+            estate=self.estate,
             clock=self.clock,
             packing=ZstdPacking(),
         )
+
+    async def change(self, *steps: Step) -> int:
+        """The revision after a change of the present estate."""
+        return await self.changing.apply(Change(base=self.estate.revision, steps=steps), by=BY)
 
 
 async def open_hq(storage: Storage, *agents: AgentName) -> Hq:

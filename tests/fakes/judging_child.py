@@ -15,7 +15,8 @@ LETTERS_AT_ONCE = 7
 
 async def main(path: Path) -> None:
     async with running_sqlite(path) as storage:
-        rejudging = Rejudging(storage=storage, chain=Hq(storage).chain)
+        hq = Hq(storage)
+        rejudging = Rejudging(storage=storage, estate=hq.estate, news=hq.news)
         after = FIRST
         while True:
             judged = await rejudging.judge(agent=None, after=after, letters_max=LETTERS_AT_ONCE)

@@ -13,15 +13,21 @@ from engagement.ids import AgentName, BranchCode, CampaignId
 class MemoryEstate(EstateStore):
     """Nothing in it awaits, so it keeps virtual time."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Estate | None = None) -> None:
         self.whole = Estate()
         self._former: dict[BranchCode, Branch] = {}
         self._numbers: dict[AgentName, int] = {}
         self._editions: dict[tuple[CampaignId, int], Campaign] = {}
+        if whole is not None:
+            self._take(self.whole, whole, [each.branch.code for each in whole.branches])
 
-    async def outline(self) -> Estate:
+    @property
+    def outlined(self) -> Estate:
         branches = tuple(outline_of(each) for each in self.whole.branches)
         return self.whole.model_copy(update={"branches": branches})
+
+    async def outline(self) -> Estate:
+        return self.outlined
 
     async def branches(self, codes: Collection[BranchCode]) -> Sequence[EstateBranch]:
         return [each for each in self.whole.branches if each.branch.code in codes]
@@ -41,7 +47,10 @@ class MemoryEstate(EstateStore):
     async def put(self, before: Estate, after: Estate, *, whole: Collection[BranchCode]) -> None:
         if before.revision != self.whole.revision:
             raise EstateMoved(f"the estate is not at revision {before.revision}")
-        mine = {each.branch.code: each for each in self.whole.branches}
+        self._take(self.whole, after, whole)
+
+    def _take(self, before: Estate, after: Estate, whole: Collection[BranchCode]) -> None:
+        mine = {each.branch.code: each for each in before.branches}
         branches = tuple(
             each
             if each.branch.code in whole

@@ -30,7 +30,7 @@ from tests.fakes.cloud_process import (
     enrolment,
 )
 from tests.fakes.happenings import consented, issued, money, redeemed, shaken, undone
-from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, Journal, public_key
+from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, WELCOME, Journal, public_key
 
 COUPONS = "/v1/coupons/{code}"
 TODAY = "/v1/reports/funnel?from=2026-11-21&to=2026-11-21"
@@ -253,10 +253,14 @@ async def test_health_figures_and_addresses(hq: Desk) -> None:
         assert (answered, answer["code"]) == (status, code)
 
 
-async def test_a_changed_chain_is_taken_over_and_a_broken_one_is_not(hq: Desk) -> None:
-    hq.home.write_chain(CHAIN.model_copy(update={"campaigns": ()}))
-
-    await answers(hq, "/v1/campaigns", lambda answer: not answer["campaigns"])
+async def test_a_changed_file_is_taken_over_and_a_broken_one_is_not(hq: Desk) -> None:
+    hq.home.write_chain(CHAIN.model_copy(update={"branches": CHAIN.branches[:1]}))
+    await answers(hq, "/v1/branches", lambda answer: len(answer["branches"]) == 1)
+    hq.home.write_chain(CHAIN.model_copy(update={"campaigns": (WELCOME.model_copy(update={"number": 9}),)}))
+    answer = await answers(hq, "/health", lambda answer: answer["status"] == "degraded")
+    assert "published terms never change" in answer["issues"][0]["means"]
+    hq.home.write_chain(CHAIN)
+    await answers(hq, "/health", lambda answer: answer["status"] == "ok")
     (hq.home.folder / "estate.json").write_text("{")
     answer = await answers(hq, "/health", lambda answer: answer["status"] == "degraded")
     assert [issue["code"] for issue in answer["issues"]] == ["chain_refused"]
@@ -264,7 +268,7 @@ async def test_a_changed_chain_is_taken_over_and_a_broken_one_is_not(hq: Desk) -
 
 
 async def answers(hq: Desk, path: str, wanted: Callable[[Any], bool]) -> Any:
-    """The first answer that is as wanted, within the time in which the chain's file is looked at."""
+    """The first answer that is as wanted, within the time in which the estate's file is looked at."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + 10
     while loop.time() < deadline:

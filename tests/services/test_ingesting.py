@@ -9,17 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_api.adapters.packing import ZstdPacking
-from cloud_api.ports.chain import ChainRefused
 from cloud_api.ports.storage import Intake, LaneKey, MarkMoved, StorageBusy
 from cloud_api.services.ingesting import IN_HAND_MAX, READING_MAX
 from cloud_api.services.refused import Refused
+from engagement.estate.estate import DropBranch
 from engagement.ids import LocalDay
 from engagement.journal.batch import encode_batch
 from engagement.journal.event import Lane
 from engagement.line.answers import BatchAnswer, RefusedEntry
 from engagement.settlement.funnel import FunnelLine, funnel
+from tests.fakes.estates import put
 from tests.fakes.happenings import came, consented, issued, money, redeemed, shaken, undone
-from tests.fakes.hq import AGENT, CHAIN, OTHER, Hq, Journal, open_hq
+from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, Hq, Journal, open_hq
+from tests.fakes.memory_estate import MemoryEstate
 from tests.fakes.memory_storage import MemoryStorage
 
 TODAY = LocalDay("2026-11-21")
@@ -163,14 +165,15 @@ async def test_a_bomb_is_not_unpacked(hq: Hq) -> None:
 
 
 async def test_a_branch_that_hq_lost_keeps_its_batches(hq: Hq) -> None:
-    hq.source.next = CHAIN.model_copy(update={"branches": CHAIN.branches[1:]})
-    hq.chain.refresh()
-    assert (await refusal(hq, journal_of(2).packed())).code == "branch_unknown"
-    hq.source.next = ChainRefused("half a file")
-    hq.chain.refresh()
-    assert hq.chain.complaint == "half a file"
-    hq.source.next = CHAIN
-    hq.chain.refresh()
+    lost = Hq(hq.storage, store=MemoryEstate())
+    await lost.registry.load()
+    assert (await refusal(lost, journal_of(2).packed())).code == "branch_unknown"
+    await lost.change(*put(CHAIN.branches[0]))
+    assert (await lost.ingesting.take(AGENT, journal_of(2).packed())).ack == 2
+
+
+async def test_a_branch_that_was_dropped_still_brings_in_what_it_has(hq: Hq) -> None:
+    await hq.change(DropBranch(code=HARBOUR))
     assert (await hq.ingesting.take(AGENT, journal_of(2).packed())).ack == 2
 
 

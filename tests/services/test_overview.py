@@ -2,23 +2,21 @@
 
 import pytest
 
-from cloud_api.services.overview import AgentView, Overview
-from engagement.estate.chain import Chain
+from cloud_api.services.overview import AgentView
+from engagement.estate.estate import Estate
 from engagement.ids import AgentName
+from tests.fakes.estates import after, put
 from tests.fakes.happenings import issued
-from tests.fakes.hq import AGENT, CHAIN, OTHER, HandChain, Hq, Journal, open_hq
+from tests.fakes.hq import AGENT, CHAIN, OTHER, Hq, Journal, open_hq
+from tests.fakes.memory_estate import MemoryEstate
 from tests.fakes.memory_storage import MemoryStorage
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 
 
-def overview_of(hq: Hq) -> Overview:
-    return Overview(storage=hq.storage, registry=hq.registry, chain=hq.chain, clock=hq.clock)
-
-
 async def agent(hq: Hq, name: AgentName) -> AgentView:
-    return next(view for view in await overview_of(hq).agents() if view.name == name)
+    return next(view for view in await hq.overview.agents() if view.name == name)
 
 
 @pytest.mark.parametrize(
@@ -37,15 +35,15 @@ async def test_contact_grows_old(passed_ms: int, contact: str) -> None:
     journal.add(issued())
     await hq.ingesting.take(AGENT, journal.packed())
     hq.clock.pass_ms(passed_ms)
-    assert overview_of(hq).contact(await agent(hq, AGENT)) == contact
+    assert hq.overview.contact(await agent(hq, AGENT)) == contact
 
 
 async def test_agents_that_may_not_speak() -> None:
     hq = await open_hq(MemoryStorage())
-    assert overview_of(hq).contact(await agent(hq, OTHER)) == "never"
+    assert hq.overview.contact(await agent(hq, OTHER)) == "never"
     await hq.storage.revoke(AGENT)
     await hq.registry.load()
-    assert overview_of(hq).contact(await agent(hq, AGENT)) == "revoked"
+    assert hq.overview.contact(await agent(hq, AGENT)) == "revoked"
 
 
 @pytest.mark.parametrize(
@@ -56,17 +54,17 @@ async def test_today_is_the_later_day_of_two_branches(passed_h: int, day: str) -
     """From noon UTC: 20 h in Shanghai, 13 h in Berlin."""
     hq = await open_hq(MemoryStorage())
     hq.clock.pass_ms(passed_h * HOUR_MS)
-    assert overview_of(hq).today() == day
+    assert hq.overview.today() == day
 
 
 async def test_today_is_the_day_of_most_branches() -> None:
     east, west = CHAIN.branches
     more = west.model_copy(update={"code": "LAKE", "agents": ()})
-    hq = Hq(MemoryStorage(), source=HandChain(Chain(version=1, branches=(east, west, more))))
+    hq = Hq(MemoryStorage(), store=MemoryEstate(after(Estate(), *put(east, west, more))))
     hq.clock.pass_ms(5 * HOUR_MS)
-    assert overview_of(hq).today() == "2026-11-21"
+    assert hq.overview.today() == "2026-11-21"
 
 
 async def test_today_of_a_chain_without_branches() -> None:
-    hq = Hq(MemoryStorage(), source=HandChain(Chain(version=1)))
-    assert overview_of(hq).today() == "2026-11-21"
+    hq = Hq(MemoryStorage(), store=MemoryEstate())
+    assert hq.overview.today() == "2026-11-21"

@@ -6,13 +6,13 @@ import pytest
 
 from cloud_api.ports.storage import DeadLetter, LetterPlace
 from cloud_api.services.rejudging import CHUNK, NO_BRANCH, Judged, Rejudging
-from engagement.estate.chain import Chain
 from engagement.journal.event import Lane
 from engagement.settlement.funnel import Counts, Measure, SumKey
 from tests.fakes import shop
 from tests.fakes.cloud_storages import TODAY, intake
 from tests.fakes.happenings import consented, issued, money
-from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, Hq, Journal, open_hq
+from tests.fakes.hq import AGENT, HARBOUR, OTHER, Hq, Journal, open_hq
+from tests.fakes.memory_estate import MemoryEstate
 from tests.fakes.memory_storage import MemoryStorage
 
 CLAIMED = SumKey(shop.campaign().id, Measure.CLAIMED)
@@ -25,7 +25,7 @@ async def hq() -> Hq:
 
 
 def rejudging(hq: Hq) -> Rejudging:
-    return Rejudging(storage=hq.storage, chain=hq.chain)
+    return Rejudging(storage=hq.storage, estate=hq.estate, news=hq.news)
 
 
 async def keep_apart(hq: Hq, journal: Journal, lane: Lane = Lane.MONEY, code: str = "event_unknown") -> None:
@@ -82,12 +82,9 @@ async def test_a_branch_that_hq_does_not_know_keeps_its_letters_until_it_is_back
     journal = Journal()
     journal.add(*money(3))
     await keep_apart(hq, journal)
-    hq.source.next = Chain(version=1)
-    hq.chain.refresh()
-    assert await rejudging(hq).judge(agent=None) == Judged(3, 0, 3, None)
+    lost = Hq(hq.storage, store=MemoryEstate())
+    assert await rejudging(lost).judge(agent=None) == Judged(3, 0, 3, None)
     assert await codes(hq) == [NO_BRANCH] * 3
-    hq.source.next = CHAIN
-    hq.chain.refresh()
     assert await rejudging(hq).judge(agent=None) == Judged(3, 3, 0, None)
 
 

@@ -1,6 +1,4 @@
-"""What agents ask for: to be enrolled, and to have their batches taken."""
-
-import asyncio
+"""What agents ask for: to be enrolled, to have their batches and reports taken, and their bundles."""
 
 from aiohttp import web
 
@@ -9,18 +7,21 @@ from cloud_api.adapters.http.operations import (
     Nothing,
     Operations,
     json_response,
-    limited_body,
 )
 from cloud_api.adapters.http.parts import PARTS
 from cloud_api.adapters.http.problems import Problem
-from cloud_api.services.refused import Refused
+from cloud_api.adapters.http.signed import arriving, sender_of, signed
 from engagement.line.addresses import BATCH_BYTES_MAX, BATCH_ENCODING, BATCH_TYPE, ENROLMENTS_PATH
-from engagement.line.answers import BatchAnswer, EnrolmentAnswer, EnrolmentRequest
+from engagement.line.answers import (
+    AgentReport,
+    BatchAnswer,
+    EnrolmentAnswer,
+    EnrolmentRequest,
+    ReportAnswer,
+)
+from engagement.line.seal import Sealed
 
 AGENT_API = Operations()
-
-# The largest body over a line of 128 kbit/s, and some.
-_BODY_S_MAX = 30.0
 
 
 @AGENT_API.asks(
@@ -61,26 +62,55 @@ async def take_batch(request: web.Request) -> web.StreamResponse:
     """Room first: when there is none, the body is never read."""
     parts = request.app[PARTS]
     _demand_kind(request)
-    with parts.ingesting.a_reading():
-        body = await _arriving(request)
+    body = await arriving(request, BATCH_BYTES_MAX)
     with parts.ingesting.a_place():
-        sender = parts.ingesting.sender(request.method, _target_uri(request), request.headers, body)
-        if sender != request.match_info["agent"]:
-            raise Refused("agent_mismatch", f"agent {sender!r} sent to another agent's address")
+        sender = sender_of(request, body)
         return json_response(await parts.ingesting.take(sender, body))
 
 
-async def _arriving(request: web.Request) -> bytes:
-    try:
-        async with asyncio.timeout(_BODY_S_MAX):
-            return await limited_body(request, BATCH_BYTES_MAX)
-    except TimeoutError:
-        raise Problem(
-            408,
-            "too_slow",
-            "The body came too slowly",
-            f"Send it within {_BODY_S_MAX:g} s, or send fewer entries.",
-        ) from None
+@AGENT_API.serves(
+    "POST",
+    "/v1/agents/{agent}/reports",
+    "Say how the agent is, and learn which bundle it should have",
+    answers={200: ReportAnswer},
+    door="signature",
+    body=AgentReport,
+    problems={
+        400: "not JSON",
+        401: "unknown, revoked, or badly signed",
+        403: "another agent's address",
+        408: "the body came too slowly",
+        413: "body too large",
+        422: "fields that cannot be used",
+        429: "busy: come again after slot_ms",
+        503: "the report was not kept: come again",
+    },
+)
+async def take_report(request: web.Request) -> web.StreamResponse:
+    sender, report = await signed(request, AgentReport)
+    return json_response(await request.app[PARTS].reporting.take(sender, report))
+
+
+@AGENT_API.serves(
+    "GET",
+    "/v1/agents/{agent}/bundle",
+    "The agent's newest bundle, sealed",
+    answers={200: Sealed},
+    door="signature",
+    problems={
+        401: "unknown, revoked, or badly signed",
+        403: "another agent's bundle",
+        404: "no branch lists the agent",
+        408: "the body came too slowly",
+        413: "a body, where there is none",
+        429: "busy: come again after slot_ms",
+        503: "HQ is not certified yet, or is restarting",
+    },
+)
+async def give_bundle(request: web.Request) -> web.StreamResponse:
+    sender = sender_of(request, await arriving(request, 0))
+    sealed = await request.app[PARTS].bundling.sealed(sender)
+    return web.Response(text=sealed, content_type="application/json")
 
 
 def _demand_kind(request: web.Request) -> None:
@@ -92,9 +122,3 @@ def _demand_kind(request: web.Request) -> None:
             "Another type of body",
             f"It is {request.content_type[:80]!r} packed with {encoding[:20]!r}; send {BATCH_TYPE} packed with {BATCH_ENCODING}.",
         )
-
-
-def _target_uri(request: web.Request) -> str:
-    """The address as the sender wrote it; only its own octets can have been signed."""
-    base = request.app[PARTS].public_url or f"{request.scheme}://{request.host}"
-    return base + request.raw_path

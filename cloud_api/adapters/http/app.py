@@ -11,7 +11,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from cloud_api.adapters.http.agent_routes import AGENT_API
-from cloud_api.adapters.http.console.views import add_console
+from cloud_api.adapters.http.authority_routes import AUTHORITY_API
+from cloud_api.adapters.http.console.routes import add_console
+from cloud_api.adapters.http.estate_routes import ESTATE_API
 from cloud_api.adapters.http.hq_routes import HQ_API
 from cloud_api.adapters.http.openapi import describe
 from cloud_api.adapters.http.parts import PARTS, Parts
@@ -40,7 +42,14 @@ def build_app(parts: Parts, *, now_s: Callable[[], float] = monotonic) -> web.Ap
     """Everything that the cloud serves. ``now_s`` times requests."""
     app = web.Application(middlewares=[_timed(parts, now_s), _answer_errors])
     app[PARTS] = parts
-    operations = (*AGENT_API.all, *HQ_API.all, *UPKEEP_API.all, *PROBES.all)
+    operations = (
+        *AGENT_API.all,
+        *HQ_API.all,
+        *ESTATE_API.all,
+        *AUTHORITY_API.all,
+        *UPKEEP_API.all,
+        *PROBES.all,
+    )
     for operation in operations:
         app.router.add_route(operation.method, operation.path, operation.handle)
     document = describe(operations, version=parts.version)

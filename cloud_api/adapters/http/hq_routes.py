@@ -12,6 +12,8 @@ from cloud_api.ports.storage import MoneyLine
 from cloud_api.services.overview import AgentView, CouponView
 from cloud_api.services.signing_in import SESSION_MS
 from engagement.clock.moment import from_ms
+from engagement.estate.bundle import CampaignStop
+from engagement.line.claim import is_address
 from engagement.refusal.refusal import Refusal
 
 HQ_API = Operations()
@@ -51,11 +53,31 @@ async def sign_out(asked: Asked[Nothing, Nothing]) -> web.StreamResponse:
     answer=models.ClaimAnswer,
     body=models.ClaimRequest,
     query=Nothing,
-    problems={404: "no such agent in the inventory", 409: "the agent's number is taken"},
+    problems={
+        404: "no such agent in the inventory",
+        409: "the agent's number is taken",
+        503: "HQ is not certified yet",
+    },
 )
 async def make_claim(asked: Asked[models.ClaimRequest, Nothing]) -> models.ClaimAnswer:
-    made = await asked.parts.enrolling.make_claim(asked.body.branch, asked.body.agent)
+    made = await asked.parts.enrolling.make_claim(
+        asked.body.branch, asked.body.agent, address=_own_address(asked)
+    )
     return models.ClaimAnswer(claim_code=made.text, expires_at=from_ms(made.expires_ms))
+
+
+def _own_address(asked: Asked[models.ClaimRequest, Nothing]) -> str:
+    """Where agents find HQ: where the setting says, else where this request found it. Errors: Problem 400."""
+    host = (asked.parts.public_url or f"https://{asked.request.host}").removeprefix("https://")
+    address = host.lower().removesuffix(":443")
+    if not is_address(address):
+        raise Problem(
+            400,
+            "no_address",
+            "No address for the agent",
+            "Set public_url, or send a Host header that is one.",
+        )
+    return address
 
 
 @HQ_API.asks("GET", "/v1/branches", "All branches", answer=models.BranchesAnswer, body=Nothing, query=Nothing)
@@ -99,6 +121,7 @@ async def campaigns(asked: Asked[Nothing, Nothing]) -> models.CampaignsAnswer:
                 state=state,
                 edition=campaign.edition,
                 currency=campaign.offer.currency,
+                stopped=_stop(asked.parts.overview.stop_of(campaign.id)),
             )
             for campaign, state in asked.parts.overview.campaigns()
         ]
@@ -157,7 +180,15 @@ async def coupon(asked: Asked[Nothing, Nothing]) -> models.CouponAnswer:
     return _coupon(found)
 
 
+def _stop(stop: CampaignStop | None) -> models.StopAnswer | None:
+    if stop is None:
+        return None
+    return models.StopAnswer(at=from_ms(stop.at_ms), by=stop.by, honour_issued=stop.honour_issued)
+
+
 def _agent(view: AgentView) -> models.AgentAnswer:
+    kept = view.report
+    report = kept.report if kept is not None else None
     return models.AgentAnswer(
         name=view.name,
         branch=view.branch,
@@ -165,7 +196,14 @@ def _agent(view: AgentView) -> models.AgentAnswer:
         state=view.state,
         enrolled_at=_at(view.enrolled_ms),
         last_contact_at=_at(view.last_contact_ms),
-        backlog=None,
+        public_key_hex=view.public_key.hex() if view.public_key is not None else None,
+        backlog=report.backlog if report else None,
+        status=report.status if report else None,
+        issues=list(report.issues) if report else None,
+        bundle_sequence=report.bundle_sequence if report else None,
+        bundle_wanted=view.bundle_wanted,
+        version=report.version if report else None,
+        reported_at=from_ms(kept.received_ms) if kept else None,
         dead_letters=sum(lane.letters for lane in view.lanes),
         lanes=[
             models.LaneAnswer(

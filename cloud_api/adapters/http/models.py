@@ -87,15 +87,36 @@ class AgentAnswer(Answering):
     state: Literal["unclaimed", "claimed", "active", "revoked"]
     enrolled_at: datetime | None
     last_contact_at: datetime | None
+    public_key_hex: Annotated[
+        str | None,
+        Field(description="Of the machine that enrolled; null while none has, and once it is revoked."),
+    ]
     backlog: Annotated[
         dict[Lane, int] | None, Field(description="Entries not yet sent; null while the agent has not told.")
     ]
+    status: Annotated[
+        Literal["ok", "degraded", "failing"] | None,
+        Field(description="Null while it has not told, as below."),
+    ]
+    issues: Annotated[list[str] | None, Field(description="Codes of its health, most urgent first.")]
+    bundle_sequence: Annotated[int | None, Field(description="The bundle that it works from; 0 for none.")]
+    bundle_wanted: Annotated[
+        int | None, Field(description="Its newest bundle; null when no branch lists it.")
+    ]
+    version: str | None
+    reported_at: datetime | None
     dead_letters: int
     lanes: list[LaneAnswer]
 
 
 class AgentsAnswer(Answering):
     agents: list[AgentAnswer]
+
+
+class StopAnswer(Answering):
+    at: datetime
+    by: str
+    honour_issued: Annotated[bool, Field(description="Whether coupons that were given are still redeemed.")]
 
 
 class CampaignAnswer(Answering):
@@ -105,6 +126,7 @@ class CampaignAnswer(Answering):
     state: CampaignState
     edition: int
     currency: str
+    stopped: Annotated[StopAnswer | None, Field(description="How HQ stopped it; null while it has not.")]
 
 
 class CampaignsAnswer(Answering):

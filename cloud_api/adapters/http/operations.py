@@ -162,9 +162,13 @@ async def limited_body(request: web.Request, bytes_max: int) -> bytes:
 async def _read(request: web.Request, model: type[B]) -> B:
     if model is Nothing:
         return model()
-    data = await limited_body(request, BODY_BYTES_MAX)
+    return parsed(model, await limited_body(request, BODY_BYTES_MAX) or b"{}")
+
+
+def parsed(model: type[B], data: bytes) -> B:
+    """Errors: Problem 400, 422."""
     try:
-        return model.model_validate_json(data or b"{}")
+        return model.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":

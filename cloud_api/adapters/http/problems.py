@@ -9,12 +9,15 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cloud_api.ports.storage import StorageBusy, StorageFailed
+from cloud_api.services.changing import ChangeRefused
 from cloud_api.services.refused import RefusalCode, Refused
 from engagement.line.signature import SignatureRefused
 
 CONTENT_TYPE = "application/problem+json"
 # A value is quoted so that its sender finds it, not echoed whole.
 _VALUE_CHARS_MAX = 100
+# Nobody reads more at once, and a large chain's slip would be megabytes.
+_COMPLAINTS_MAX = 1000
 # After this long a cloud that is restarting answers again.
 _RETRY_AFTER_S = 2
 _RETRY_MS = 60_000
@@ -31,7 +34,7 @@ class FieldProblem(BaseModel):
 
 class ProblemDocument(BaseModel):
     """RFC 9457; ``code`` is stable, ``detail`` says what to do. ``expected``, ``ack`` and ``slot_ms`` are for agents:
-    see engagement.line.answers.LineProblem."""
+    see engagement.line.answers.LineProblem. ``revision`` is the estate's own, where a change was made against another."""
 
     model_config = ConfigDict(extra="forbid")
     type: str = "about:blank"
@@ -43,6 +46,7 @@ class ProblemDocument(BaseModel):
     expected: int | None = None
     ack: int | None = None
     slot_ms: int | None = None
+    revision: int | None = None
 
 
 @dataclass
@@ -68,6 +72,7 @@ class Problem(Exception):
             expected=self.more.get("expected"),
             ack=self.more.get("ack"),
             slot_ms=self.more.get("slot_ms"),
+            revision=self.more.get("revision"),
         )
 
     def response(self) -> web.Response:
@@ -85,16 +90,21 @@ REFUSALS: Mapping[RefusalCode, tuple[int, str]] = {
     "agent_number_taken": (409, "The agent's number is taken"),
     "agent_not_listed": (404, "No such agent"),
     "branch_unknown": (503, "The branch is not known at the moment"),
+    "campaign_unknown": (404, "No such campaign"),
+    "certificate_wrong": (422, "Not the certificate of HQ's key"),
     "claim_expired": (403, "The claim has expired"),
     "claim_unknown": (403, "No such claim"),
     "claim_used": (409, "The claim was used"),
     "diverged": (409, "Another history"),
+    "estate_moved": (409, "The estate has changed since"),
     "gap": (409, "Entries are missing in between"),
     "mac_wrong": (403, "The proof is wrong"),
     "malformed_batch": (400, "The body is no batch"),
+    "not_certified": (503, "HQ is not certified"),
     "not_packed": (400, "The body cannot be unpacked"),
     "overloaded": (429, "HQ is busy"),
     "password_wrong": (401, "Not signed in"),
+    "root_pinned": (409, "Agents have pinned another root"),
     "too_many_tries": (429, "Too many tries"),
     "unknown_vocabulary": (422, "The batch uses words that HQ does not know"),
 }
@@ -136,6 +146,8 @@ def as_problem(error: Exception) -> Problem | None:
             return error
         case Refused():
             return _refusal(error)
+        case ChangeRefused():
+            return _change_refusal(error)
         case SignatureRefused():
             return Problem(401, error.code, "Not signed by an agent", str(error))
         case StorageBusy():
@@ -168,13 +180,26 @@ def _refusal(refused: Refused) -> Problem:
     status, title = REFUSALS[refused.code]
     headers: dict[str, str] = {}
     more = dict(refused.more)
-    if refused.code == "branch_unknown":
+    if refused.code in ("branch_unknown", "not_certified"):
         more = {"slot_ms": _RETRY_MS}
     if "slot_ms" in more:
         headers["Retry-After"] = str(-(-more["slot_ms"] // 1000))
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="hq"'
     return Problem(status, refused.code, title, refused.because, headers=headers, more=more)
+
+
+def _change_refusal(refused: ChangeRefused) -> Problem:
+    """Every complaint, each about the change as a whole."""
+    told = refused.complaints[:_COMPLAINTS_MAX]
+    left = len(refused.complaints) - len(told)
+    return Problem(
+        422,
+        "change_refused",
+        "The change does not fit the estate",
+        "Nothing was changed. " + ("See errors." if not left else f"See errors; {left} more are not listed."),
+        [FieldProblem(field="steps", value=None, allowed=complaint) for complaint in told],
+    )
 
 
 def too_large(bytes_max: int) -> Problem:

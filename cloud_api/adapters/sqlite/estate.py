@@ -154,7 +154,7 @@ def _row(each: EstateBranch) -> tuple[str, int, str, str]:
 
 
 def _body(each: EstateBranch) -> str:
-    return each.model_dump_json(exclude={"changed"}, exclude_none=True)
+    return each.model_dump_json(exclude={"changed"})
 
 
 def _branch(body: str, changed: int) -> EstateBranch:

@@ -41,7 +41,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     streams.open += 1
     try:
-        told = request.app[PARTS].ingesting.tallies.batches
+        told = _happened(request)
         await response.prepare(request)
         # The page was made a moment before its stream opened: what came in between would be missed.
         await response.write(b"retry: 2000\nevent: changed\ndata:\n\n")
@@ -54,19 +54,25 @@ async def _events(request: web.Request) -> web.StreamResponse:
 
 
 async def _tell_changes(request: web.Request, response: web.StreamResponse, told: int) -> None:
-    """``told``: how many batches had been kept when the page last heard."""
-    streams, tallies = request.app[_STREAMS], request.app[PARTS].ingesting.tallies
+    """``told``: what had happened when the page last heard."""
+    streams = request.app[_STREAMS]
     looks = 0
     while not streams.stopping:
         await asyncio.sleep(_LOOK_S)
         looks += 1
-        if tallies.batches != told:
-            told = tallies.batches
+        if (now := _happened(request)) != told:
+            told = now
             await response.write(b"event: changed\ndata:\n\n")
         elif looks % _LOOKS_PER_SIGN == 0:
             if not await _is_signed_in(request):
                 return
             await response.write(b": still here\n\n")
+
+
+def _happened(request: web.Request) -> int:
+    """Rises with every batch that is kept, and with whatever else people see."""
+    parts = request.app[PARTS]
+    return parts.ingesting.tallies.batches + parts.news.count
 
 
 async def _is_signed_in(request: web.Request) -> bool:
