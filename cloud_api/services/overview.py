@@ -140,17 +140,19 @@ class Overview:
 
     def _known(self, known: KnownAgent, lanes: tuple[LaneState, ...]) -> AgentView:
         """In the branch that its claim was made for, whichever lists it now."""
+        report = self._reporting.last(known.name)
+        contacts_ms = [known.last_contact_ms, report.received_ms if report else None]
         return AgentView(
             name=known.name,
             branch=known.branch,
             number=known.number,
             state=known.state,
             enrolled_ms=known.enrolled_ms,
-            last_contact_ms=known.last_contact_ms,
+            last_contact_ms=max((each for each in contacts_ms if each is not None), default=None),
             public_key=known.public_key,
             lanes=lanes,
             bundle_wanted=self._estate.bundle_sequence(known.name),
-            report=self._reporting.last(known.name),
+            report=report,
         )
 
     def _unclaimed(self, branch: Branch, agent: Agent) -> AgentView:

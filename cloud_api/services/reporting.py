@@ -50,12 +50,10 @@ class Reporting:
 
     async def take(self, sender: AgentName, report: AgentReport) -> ReportAnswer:
         """``sender``: who was shown to have sent it. Errors: StorageBusy; StorageFailed."""
-        now_ms = self._clock.now_ms()
-        kept = KeptReport(sender, report, now_ms)
+        kept = KeptReport(sender, report, self._clock.now_ms())
         await self._store.put_report(kept)
         before = self._last.get(sender)
         self._last[sender] = kept
-        self._registry.heard_from(sender, now_ms)
         if before is None or _seen(before.report) != _seen(report):
             self._news.tell()
         if report.bundle_sequence > self._estate.revision:
