@@ -1,9 +1,13 @@
 """What the services need from outside: programs that can be started and asked how they are, somebody to tell, and HQ."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from engagement.ids import AgentName, BranchCode
+from engagement.estate.branch import Branch
+from engagement.estate.estate import Change, Estate
+from engagement.estate.planning import AgentAtHq
+from engagement.ids import AgentName, BranchCode, CampaignId
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,14 @@ class HqRefused(Exception):
     """HQ answers that it will not; the text says why, for people."""
 
 
+class HqMoved(HqRefused):
+    """The estate changed since the plan was made; nothing of the change was taken."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"its estate is at revision {revision} now")
+        self.revision = revision
+
+
 class Hq(Protocol):
     """HQ as its operator reaches it. Errors of every method: HqSilent, HqRefused."""
 
@@ -111,3 +123,31 @@ class Root(Protocol):
 
     def certify(self, request_pem: str) -> Certified:
         """Errors: HqRefused when that is no request."""
+
+
+class CampaignAtHq(NamedTuple):
+    """``state``: scheduled, running, ended or stopped."""
+
+    id: str
+    edition: int
+    trigger: str
+    state: str
+    name: str
+
+
+class HqEstate(Protocol):
+    """What HQ wants, as its operator sees and changes it. Errors of every method: HqSilent, HqRefused."""
+
+    async def estate(self, like: Mapping[BranchCode, Branch]) -> Estate:
+        """``like``: branches that the estate's may share their values with, where they are equal."""
+
+    async def agents(self) -> Sequence[AgentAtHq]:
+        """All that HQ ever knew."""
+
+    async def campaigns(self) -> Sequence[CampaignAtHq]: ...
+
+    async def change(self, change: Change) -> int:
+        """The revision that has all of it. Errors besides: HqMoved."""
+
+    async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> int:
+        """Everywhere, for good. The revision that has it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from engagement.campaign.model import Campaign
 from engagement.estate.branch import Branch, Till
-from engagement.estate.bundle import EnrolledMember, PairedTill
+from engagement.estate.bundle import Cashier, EnrolledMember, PairedTill
 from engagement.estate.bundling import sequence_of
 from engagement.estate.changing import Complaints, changed
 from engagement.estate.differing import branch_lines, campaign_line, dropped_branch_line, new_branch_line
@@ -49,11 +49,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """``campaigns``: None where they are published by hand alone."""
+    """None for what stays as HQ has it. ``is_all``: whether campaigns that are not among these are worth a word.
+    ``renewed``: branches whose tills and cashiers get new secrets."""
 
-    branches: Sequence[Branch]
-    members: Sequence[MemberId] = ()
+    branches: Sequence[Branch] | None
+    members: Sequence[MemberId] | None = ()
     campaigns: Sequence[Campaign] | None = None
+    is_all: bool = True
+    renewed: frozenset[BranchCode] = frozenset()
     held: Held = Held()
 
 
@@ -68,11 +71,12 @@ class AgentAtHq(Value):
 
 
 class Lack(Value):
-    """Who needs a secret in a branch that the steps put."""
+    """Who needs a secret in a branch that the steps put. ``is_renewal``: a new one, whatever the desk has."""
 
     branch: BranchCode
     tills: tuple[TillName, ...] = ()
     cashiers: tuple[CashierName, ...] = ()
+    is_renewal: bool = False
 
 
 class Plan(Value):
@@ -107,7 +111,7 @@ def plan_of(estate: Estate, wanted: Wanted, agents: Sequence[AgentAtHq] = ()) ->
         base=estate.revision,
         steps=tuple(draft.steps),
         lines=tuple(draft.lines(after, agents)),
-        notes=(*_strays(estate, wanted), *_drift(estate, agents)),
+        notes=(*_strays(estate, wanted), *_strange_keys(estate, wanted.held), *_drift(estate, agents)),
         lacks=tuple(draft.lacks.values()),
         members_lacking=tuple(draft.members_lacking),
     )
@@ -157,6 +161,8 @@ class _Draft:
 
     def plan_branches(self) -> None:
         """Those that go first, so that their agents may come in elsewhere."""
+        if self._wanted.branches is None:
+            return
         codes = {branch.code for branch in self._wanted.branches}
         self.steps += (DropBranch(code=code) for code in self._before if code not in codes)
         for branch in self._wanted.branches:
@@ -183,40 +189,43 @@ class _Draft:
 
     def _access(self, branch: Branch, at_hq: Access) -> Access:
         """What HQ has of those who are listed, and what the desk holds for the others; who is left over is lacking."""
-        held = self._wanted.held
         known = {till.name: till for till in at_hq.tills}
-        tills = [self._till(branch, till, known.get(till.name)) for till in branch.tills]
-        present = tuple(till for till in tills if till is not None)
+        is_renewal = branch.code in self._wanted.renewed
+        found = {till.name: self._till(branch, till, known.get(till.name)) for till in branch.tills}
+        tills = tuple(till for till in found.values() if till is not None)
         cashiers = at_hq.cashiers if branch.tills else ()
-        salt = held.cashier_salts.get(branch.code)
-        is_stale = held.insists and salt is not None and all(salt != each.salt for each in cashiers)
         lack = Lack(
             branch=branch.code,
-            tills=tuple(till.name for till, found in zip(branch.tills, tills, strict=True) if found is None),
-            cashiers=(FIRST_CASHIER,) if branch.tills and (is_stale or not cashiers) else (),
+            tills=tuple(name for name, till in found.items() if till is None or is_renewal),
+            cashiers=(FIRST_CASHIER,) if branch.tills and self._lacks_cashier(branch, cashiers) else (),
+            is_renewal=is_renewal,
         )
         if lack.tills or lack.cashiers:
             self.lacks[branch.code] = lack
-        news = [till.name for till in present if known.get(till.name) != till] + list(lack.tills)
-        if news or lack.cashiers:
-            self._access_lines[branch.code] = [
-                *(f"till {name} gets a {'new ' if name in known else ''}token" for name in news),
-                *(f"{name} gets a {'new ' if cashiers else ''}PIN" for name in lack.cashiers),
-            ]
-        if present == at_hq.tills and cashiers == at_hq.cashiers:
-            return at_hq
-        return Access(tills=present, cashiers=cashiers)
+        news = [till.name for till in tills if known.get(till.name) != till]
+        self._access_lines[branch.code] = [
+            *(f"till {name} gets a {'new ' if name in known else ''}token" for name in (*news, *lack.tills)),
+            *(f"{name} gets a {'new ' if cashiers else ''}PIN" for name in lack.cashiers),
+        ]
+        is_same = tills == at_hq.tills and cashiers == at_hq.cashiers
+        return at_hq if is_same else Access(tills=tills, cashiers=cashiers)
+
+    def _lacks_cashier(self, branch: Branch, cashiers: Sequence[Cashier]) -> bool:
+        salt = self._wanted.held.cashier_salts.get(branch.code)
+        is_other = self._wanted.held.insists and all(salt != each.salt for each in cashiers)
+        return not cashiers or branch.code in self._wanted.renewed or (salt is not None and is_other)
 
     def _till(self, branch: Branch, till: Till, at_hq: PairedTill | None) -> PairedTill | None:
-        held = self._wanted.held
-        token = held.tills.get((branch.code, till.name))
-        if token is None or (at_hq is not None and not held.insists):
+        token = self._wanted.held.tills.get((branch.code, till.name))
+        if token is None or (at_hq is not None and not self._wanted.held.insists):
             return at_hq
         if at_hq is not None and at_hq.token_sha256 == token:
             return at_hq
         return PairedTill(name=till.name, token_sha256=token)
 
     def plan_members(self) -> None:
+        if self._wanted.members is None:
+            return
         held, at_hq = self._wanted.held, {member.id: member for member in self._estate.members}
         members: list[EnrolledMember] = []
         for id in self._wanted.members:
@@ -263,13 +272,25 @@ _NO_ACCESS = Access()
 
 def _strays(estate: Estate, wanted: Wanted) -> Iterator[str]:
     """Campaigns at HQ that no file names any more."""
-    if wanted.campaigns is None:
+    if wanted.campaigns is None or not wanted.is_all:
         return
     named = {campaign.id for campaign in wanted.campaigns}
     stopped = {stop.campaign for stop in estate.stops}
     for campaign in estate.campaigns:
         if campaign.id not in named | stopped:
             yield f"campaign {campaign.id} is in no file and goes on; to end it: beckon campaign stop {campaign.id}"
+
+
+def _strange_keys(estate: Estate, held: Held) -> Iterator[str]:
+    """Tokens that the desk keeps and HQ knows otherwise: nobody could pair the till with them."""
+    for each in estate.branches:
+        for till in each.access.tills:
+            token = held.tills.get((each.branch.code, till.name), till.token_sha256)
+            if token != till.token_sha256 and not held.insists:
+                yield (
+                    f"branch {each.branch.code}: the desk's token of till {till.name} is none that HQ knows; "
+                    f"to draw new ones: --renew {each.branch.code}"
+                )
 
 
 def _drift(estate: Estate, agents: Sequence[AgentAtHq]) -> Iterator[str]:

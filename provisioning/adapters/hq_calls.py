@@ -1,28 +1,66 @@
-"""Calls HQ's API over TLS as its operator, trusting the home's authority only."""
+"""Calls HQ's API over TLS as its operator does, by ``http.client`` in threads.
+
+Decides how long to wait for an answer and how much of it to take. Trusts the given authority alone, or, without one, those
+that the system trusts. Signs in when it must, and again once its session is over.
+"""
 
 import asyncio
 import http.client
 import json
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
 
+from pydantic import ValidationError
 from typing_extensions import override
 
-from engagement.ids import AgentName, BranchCode
-from provisioning.ports import Certified, Hq, HqAuthority, HqKey, HqRefused, HqSilent
+from engagement.estate.branch import Branch
+from engagement.estate.estate import Change, Estate
+from engagement.estate.planning import AgentAtHq
+from engagement.ids import AgentName, BranchCode, CampaignId
+from provisioning.adapters.estate_text import NoEstate, estate_of
+from provisioning.ports import (
+    CampaignAtHq,
+    Certified,
+    Hq,
+    HqAuthority,
+    HqEstate,
+    HqKey,
+    HqMoved,
+    HqRefused,
+    HqSilent,
+)
 
 # A sign-in takes HQ 50 ms; on a machine that is just starting everything, some times that.
 _ANSWER_S = 5.0
-_ANSWER_BYTES_MAX = 10_000_000
-_UNAUTHORISED = 401
+# A chain of 10,000 branches is 25 MB to send and seconds to judge; HQ itself gives its body 300 s.
+_LARGE_S = 300.0
+# As much as HQ takes of a change; what it answers is no larger.
+_ANSWER_BYTES_MAX = 64 * 2**20
+_UNAUTHORISED, _CONFLICT = 401, 409
+# As many complaints of HQ's as somebody reads at once.
+_COMPLAINTS_MAX = 40
 
 
-class HqCalls(Hq, HqAuthority):
-    """``url``: HQ's address without a path. Signs in when it must, and again once its session is over."""
+class _Answer(NamedTuple):
+    status: int
+    text: str
 
-    def __init__(self, *, url: str, ca_file: Path, user: str, password: str) -> None:
+    @property
+    def content(self) -> Any:
+        """Errors: HqSilent."""
+        try:
+            return json.loads(self.text)
+        except ValueError as strange:
+            raise HqSilent("its answer is no JSON") from strange
+
+
+class HqCalls(Hq, HqAuthority, HqEstate):
+    """``url``: HQ's address without a path; ``ca_file``: None for the system's authorities."""
+
+    def __init__(self, *, url: str, ca_file: Path | None, user: str, password: str) -> None:
         self._url = urlsplit(url)
         self._ca_file = ca_file
         self._credentials = {"user": user, "password": password}
@@ -30,69 +68,169 @@ class HqCalls(Hq, HqAuthority):
 
     @override
     async def agent_state(self, agent: AgentName) -> str | None:
-        answer = await self._ask("GET", "/v1/agents")
-        try:
-            return next((str(each["state"]) for each in answer["agents"] if each["name"] == agent), None)
-        except (KeyError, TypeError) as stranger:
-            raise HqSilent("it lists no agents") from stranger
+        for each in await self._listed("/v1/agents", "agents"):
+            if each.get("name") == agent:
+                return str(each.get("state"))
+        return None
 
     @override
     async def claim_code(self, branch: BranchCode, agent: AgentName) -> str:
         answer = await self._ask("POST", "/v1/claims", {"branch": branch, "agent": agent})
-        return _text(answer, "claim_code")
+        return _text(answer.content, "claim_code")
 
     @override
     async def authority(self) -> HqKey:
-        answer = await self._ask("GET", "/v1/authority")
+        answer = (await self._ask("GET", "/v1/authority")).content
+        request_pem = _text(answer, "request_pem")
         certificate_pem, root_pem = answer.get("certificate_pem"), answer.get("root_pem")
         is_certified = isinstance(certificate_pem, str) and isinstance(root_pem, str)
-        return HqKey(
-            _text(answer, "request_pem"), Certified(certificate_pem, root_pem) if is_certified else None
-        )
+        return HqKey(request_pem, Certified(certificate_pem, root_pem) if is_certified else None)
 
     @override
     async def put_authority(self, certified: Certified, *, replace_root: bool) -> None:
         await self._ask("PUT", "/v1/authority", {**certified._asdict(), "replace_root": replace_root})
 
-    async def _ask(self, method: str, path: str, body: object = None) -> Any:
-        status, answer = await self._send(method, path, body)
-        if status == _UNAUTHORISED:
+    @override
+    async def estate(self, like: Mapping[BranchCode, Branch]) -> Estate:
+        answer = await self._ask("GET", "/v1/estate", answer_s=_LARGE_S)
+        try:
+            return estate_of(answer.text, like)
+        except NoEstate as strange:
+            raise HqSilent(str(strange)) from strange
+
+    @override
+    async def agents(self) -> list[AgentAtHq]:
+        listed = await self._listed("/v1/agents", "agents")
+        try:
+            return [
+                AgentAtHq(
+                    name=each["name"],
+                    branch=each["branch"],
+                    number=each["number"],
+                    is_active=each["state"] == "active",
+                    bundle_sequence=each.get("bundle_sequence"),
+                )
+                for each in listed
+            ]
+        except (KeyError, ValidationError) as strange:
+            raise HqSilent("it lists agents as this version does not know them") from strange
+
+    @override
+    async def campaigns(self) -> list[CampaignAtHq]:
+        listed = await self._listed("/v1/campaigns", "campaigns")
+        try:
+            return [CampaignAtHq(*(each[key] for key in CampaignAtHq._fields)) for each in listed]
+        except KeyError as strange:
+            raise HqSilent("it lists campaigns as this version does not know them") from strange
+
+    @override
+    async def change(self, change: Change) -> int:
+        body = change.model_dump_json().encode()
+        return _revision(await self._ask("POST", "/v1/estate/changes", body, answer_s=_LARGE_S))
+
+    @override
+    async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> int:
+        path = f"/v1/campaigns/{quote(campaign, safe='')}/stop"
+        return _revision(await self._ask("POST", path, {"honour_issued": honour_issued}))
+
+    async def _listed(self, path: str, key: str) -> list[dict[str, Any]]:
+        content = (await self._ask("GET", path, answer_s=_LARGE_S)).content
+        found = content.get(key) if isinstance(content, dict) else None
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise HqSilent(f"it lists no {key}")
+        return found
+
+    async def _ask(
+        self, method: str, path: str, body: object = None, *, answer_s: float = _ANSWER_S
+    ) -> _Answer:
+        """Errors: HqSilent, HqRefused."""
+        answer = await self._send(method, path, body, answer_s)
+        if answer.status == _UNAUTHORISED:
             self._token = None
-            status, answer = await self._send(method, path, body)
-        if status >= 500:
-            raise HqSilent(f"it answers {status}")
-        if status >= 400:
-            raise HqRefused(_detail(answer) or f"it answers {status}")
+            answer = await self._send(method, path, body, answer_s)
+        if answer.status >= 500:
+            raise HqSilent(_detail(answer) or f"it answers {answer.status}")
+        if answer.status >= 400:
+            raise _refused(answer)
         return answer
 
-    async def _send(self, method: str, path: str, body: object) -> tuple[int, Any]:
+    async def _send(self, method: str, path: str, body: object, answer_s: float) -> _Answer:
         if self._token is None:
-            status, answer = await asyncio.to_thread(
-                self._exchange, "POST", "/v1/sessions", self._credentials
+            answer = await asyncio.to_thread(
+                self._exchange, "POST", "/v1/sessions", self._credentials, _ANSWER_S
             )
-            if status != 200:
-                return status, answer
-            self._token = _text(answer, "token")
-        return await asyncio.to_thread(self._exchange, method, path, body)
+            if answer.status != 200:
+                return answer
+            self._token = _text(answer.content, "token")
+        return await asyncio.to_thread(self._exchange, method, path, body, answer_s)
 
-    def _exchange(self, method: str, path: str, body: object) -> tuple[int, Any]:
-        """Status and JSON. Errors: HqSilent."""
+    def _exchange(self, method: str, path: str, body: object, answer_s: float) -> _Answer:
+        """``body``: bytes as they are, anything else as JSON. Errors: HqSilent."""
         assert self._url.hostname is not None
-        context = ssl.create_default_context(cafile=str(self._ca_file))
-        connection = http.client.HTTPSConnection(
-            self._url.hostname, self._url.port, timeout=_ANSWER_S, context=context
-        )
         headers = {"Content-Type": "application/json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
+        sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection = http.client.HTTPSConnection(
+            self._url.hostname, self._url.port, timeout=answer_s, context=self._trust()
+        )
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            connection.request(method, path, sent, headers)
             answer = connection.getresponse()
-            return answer.status, json.loads(answer.read(_ANSWER_BYTES_MAX))
-        except (OSError, http.client.HTTPException, ValueError) as failure:
-            raise HqSilent(str(failure)) from failure
+            taken = answer.read(_ANSWER_BYTES_MAX + 1)
+        except ssl.SSLCertVerificationError as stranger:
+            raise HqSilent(
+                f"its certificate is none that {self._ca_file or 'this system'} vouches for: "
+                f"{stranger.verify_message}"
+            ) from stranger
+        except (OSError, http.client.HTTPException) as failure:
+            raise HqSilent(str(failure) or type(failure).__name__) from failure
         finally:
             connection.close()
+        if len(taken) > _ANSWER_BYTES_MAX:
+            raise HqSilent(f"its answer is larger than {_ANSWER_BYTES_MAX} bytes")
+        return _Answer(answer.status, taken.decode("utf-8", "replace"))
+
+    def _trust(self) -> ssl.SSLContext:
+        """Errors: HqSilent when the authority cannot be read."""
+        try:
+            return ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
+        except OSError as unreadable:
+            raise HqSilent(f"{self._ca_file} is no certificate to know it by: {unreadable}") from unreadable
+
+
+def _revision(answer: _Answer) -> int:
+    content = answer.content
+    found = content.get("revision") if isinstance(content, dict) else None
+    if not isinstance(found, int):
+        raise HqSilent("its answer has no revision")
+    return found
+
+
+def _refused(answer: _Answer) -> HqRefused:
+    """What a problem document says."""
+    try:
+        content = json.loads(answer.text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        return HqRefused(f"it answers {answer.status}")
+    revision = content.get("revision")
+    if answer.status == _CONFLICT and content.get("code") == "estate_moved" and isinstance(revision, int):
+        return HqMoved(revision)
+    errors = content.get("errors")
+    complaints = [
+        str(error.get("allowed"))
+        for error in (errors if isinstance(errors, list) else ())
+        if isinstance(error, dict)
+    ]
+    more = (
+        [f"and {len(complaints) - _COMPLAINTS_MAX} complaints more"]
+        if len(complaints) > _COMPLAINTS_MAX
+        else []
+    )
+    detail = str(content.get("detail") or f"it answers {answer.status}")
+    return HqRefused("\n  ".join([detail, *complaints[:_COMPLAINTS_MAX], *more]))
 
 
 def _text(answer: Any, key: str) -> str:
@@ -102,6 +240,10 @@ def _text(answer: Any, key: str) -> str:
     return found
 
 
-def _detail(answer: Any) -> str:
+def _detail(answer: _Answer) -> str:
     """Of a problem document."""
-    return str(answer.get("detail", "")) if isinstance(answer, dict) else ""
+    try:
+        content = json.loads(answer.text)
+    except ValueError:
+        return ""
+    return str(content.get("detail", "")) if isinstance(content, dict) else ""
