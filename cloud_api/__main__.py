@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(settings: Settings) -> int:
     import uvloop
 
+    from cloud_api.adapters.authority_key import AuthorityRefused
     from cloud_api.adapters.files import UsersRefused
     from cloud_api.adapters.sqlite.file import DatabaseRefused
     from cloud_api.adapters.tls import CertificateRefused
@@ -62,7 +63,7 @@ def _serve(settings: Settings) -> int:
         Exception
     ) as error:  # the top of the program: what is known becomes an exit code, the rest a traceback
         cause = _first_cause(error)
-        if isinstance(cause, ChainRefused | UsersRefused | CertificateRefused):
+        if isinstance(cause, ChainRefused | UsersRefused | CertificateRefused | AuthorityRefused):
             return _say(f"beckon-cloud: {cause}", EXIT_WRONG)
         if isinstance(cause, DatabaseRefused | StorageFailed | OSError):
             return _say(f"beckon-cloud: {cause}", EXIT_FAILED)

@@ -24,11 +24,12 @@ from engagement.ids import AgentName, BranchCode
 from engagement.line.addresses import BATCH_ENCODING, BATCH_TYPE, ENROLMENTS_PATH, batches_path
 from engagement.line.claim import parse_claim, request_mac
 from engagement.line.signature import sign_request
-from provisioning.adapters.certificates import ensure_certificates
+from provisioning.adapters.certificates import FolderRoot, ensure_certificates
 from tests.fakes.hq import CHAIN, private_key, public_key
 from tests.fakes.json_schema import faults
 from tests.house.tree import ROOT
 
+AUTHORITY = "/v1/authority"
 USER, PASSWORD = "hq", "a password of the test"
 _STARTS_WITHIN_S = 20.0
 _SALT = bytes(range(16))
@@ -178,11 +179,22 @@ class Desk:
         else:
             assert faults(answer, described["content"][content_type]["schema"], self.document) == []
 
-    async def sign_in(self) -> None:
+    async def sign_in(self, *, certify: bool = True) -> None:
+        """``certify``: HQ's key as well, by the home's root, as the desk does."""
         _, self.document = await self.ask("GET", "/openapi.json")
         status, answer = await self.ask("POST", "/v1/sessions", {"user": USER, "password": PASSWORD})
         assert status == 200, answer
         self.token = answer["token"]
+        if certify:
+            await self.certify()
+
+    async def certify(self) -> None:
+        status, asked = await self.ask("GET", AUTHORITY)
+        assert status == 200, asked
+        if asked["certificate_pem"] is None:
+            certified = FolderRoot(self.home.folder).certify(asked["request_pem"])
+            status, answer = await self.ask("PUT", AUTHORITY, certified._asdict())
+            assert status == 200, answer
 
     async def enrol(self, branch: BranchCode, agent: AgentName) -> None:
         """As an operator and a new machine do it together."""

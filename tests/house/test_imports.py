@@ -59,7 +59,8 @@ SEVERAL_HOMES: dict[str, dict[str, str]] = {
     "edge_agent": {
         "aiohttp": "guest side, staff side and the line to HQ are apart on purpose; app.py starts and stops them",
         "cryptography": "signing with the agent's keys, and reading the listeners' certificate",
-    }
+    },
+    "cloud_api": {"cryptography": "signing with HQ's key, and reading the listener's certificate"},
 }
 
 

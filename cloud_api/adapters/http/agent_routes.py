@@ -32,7 +32,11 @@ AGENT_API = Operations()
     body=EnrolmentRequest,
     query=Nothing,
     door="nobody",
-    problems={403: "unknown or expired claim, or a wrong proof", 409: "the claim was used"},
+    problems={
+        403: "unknown or expired claim, or a wrong proof",
+        409: "the claim was used",
+        503: "HQ is not certified yet: come again",
+    },
 )
 async def enrol(asked: Asked[EnrolmentRequest, Nothing]) -> EnrolmentAnswer:
     return await asked.parts.enrolling.enrol(asked.body)
