@@ -6,13 +6,15 @@ One gettext file per language in ``web/locales``. A message's id is a key such a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from importlib import resources
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_time, format_timedelta
+from babel.dates import format_date, format_time, format_timedelta, get_timezone_gmt
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent
 
@@ -39,6 +41,10 @@ class Wording:
         """The message with its facts filled in. Errors: KeyError for a key or a fact that is missing."""
         return self.texts[key].format_map(facts)
 
+    def known(self, key: str, otherwise: str) -> str:
+        """The message, or what is given where there is none: codes of another version have no words here."""
+        return self.texts.get(key, otherwise)
+
     def money(self, minor: int, currency: str) -> str:
         """The amount with its currency's decimals, as ``CN¥100.00``."""
         major = Decimal(minor).scaleb(-minor_exponent(currency))
@@ -57,10 +63,16 @@ class Wording:
 
     def instant(self, instant_ms: int, zone: ZoneInfo) -> str:
         """Day and second in a time zone: one coupon is issued and redeemed within minutes."""
-        local = from_ms(instant_ms).astimezone(zone)
+        return self._written(from_ms(instant_ms).astimezone(zone), "medium")
+
+    def minute(self, local: datetime) -> str:
+        """Day and minute as a clock of that offset reads them, and the offset."""
+        return f"{self._written(local, 'short')} ({get_timezone_gmt(local, locale=self._locale)})"
+
+    def _written(self, local: datetime, length: Literal["short", "medium"]) -> str:
         day = format_date(local, "medium", locale=self._locale)
         joint = " " if self.language.startswith("zh") else ", "
-        return f"{day}{joint}{format_time(local, 'medium', tzinfo=zone, locale=self._locale)}"
+        return f"{day}{joint}{format_time(local.time(), length, locale=self._locale)}"
 
 
 class CatalogueFault(Exception):

@@ -6,6 +6,7 @@ What it sent before stays, and so do its rights, which are written off apart. It
 import logging
 
 from cloud_api.ports.storage import Storage
+from cloud_api.services.news import News
 from cloud_api.services.refused import Refused
 from cloud_api.services.registry import Registry
 from engagement.ids import AgentName
@@ -14,12 +15,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Revoking:
-    """``revoked``: how often since the start."""
-
-    def __init__(self, *, storage: Storage, registry: Registry) -> None:
+    def __init__(self, *, storage: Storage, registry: Registry, news: News) -> None:
         self._storage = storage
         self._registry = registry
-        self.revoked = 0
+        self._news = news
 
     async def revoke(self, agent: AgentName, *, by: str) -> None:
         """A second time changes nothing. Errors: Refused agent_not_listed."""
@@ -29,5 +28,5 @@ class Revoking:
             )
         await self._storage.revoke(agent)
         await self._registry.load()
-        self.revoked += 1
+        self._news.tell()
         _LOG.warning("an agent was revoked", extra={"agent": agent, "by": by})

@@ -1,6 +1,8 @@
 // Fetches the page anew when HQ has taken something in, and every half minute so that "how long ago" stays true.
 // The browser opens the stream again by itself; without scripts the page reloads every minute.
 const state = document.getElementById('state');
+// A page that takes long to make is asked for less often: a window costs HQ a quarter of its time at most.
+const REST_FACTOR = 3;
 let fetching = false;
 let wanted = false;
 
@@ -11,6 +13,23 @@ function say(on) {
   if (state.textContent !== text) state.textContent = text;
 }
 
+function rest(ms) {
+  return new Promise((done) => setTimeout(done, ms));
+}
+
+// Whoever is about to press a button or follow a link finds the focus there again.
+function put(fresh) {
+  const old = document.getElementById('live');
+  if (old.innerHTML === fresh.innerHTML) return;
+  const held = old.contains(document.activeElement) ? document.activeElement : null;
+  old.replaceWith(document.adoptNode(fresh));
+  if (!held) return;
+  const same = [...fresh.querySelectorAll('a, button, input')].find(
+    (each) => each.id === held.id && each.getAttribute('href') === held.getAttribute('href'),
+  );
+  if (same) same.focus({ preventScroll: true });
+}
+
 async function renew() {
   wanted = true;
   if (fetching) return;
@@ -18,11 +37,13 @@ async function renew() {
   try {
     while (wanted) {
       wanted = false;
+      const began = performance.now();
       const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
       const fresh = page.getElementById('live');
-      if (fresh) document.getElementById('live').replaceWith(document.adoptNode(fresh));
+      if (fresh) put(fresh);
       else if (answer.ok) location.reload(); // the session is over
+      await rest(REST_FACTOR * (performance.now() - began));
     }
   } catch {
     say(false);

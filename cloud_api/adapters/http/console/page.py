@@ -1,8 +1,8 @@
 """What every page of the console shares: its language, its frame, and who may see it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from aiohttp import web
 
@@ -85,8 +85,21 @@ class Page:
             "user": self.user,
             "here": self.request.path,
             "pages": PAGES,
+            "issues": self._issues(),
+            "agent_at": agent_address,
+            "campaign_at": campaign_address,
             "asset": lambda name: f"/assets/{ASSET_MARK}/{name}",
         }
+
+    def _issues(self) -> list[tuple[str, str]]:
+        """What ails HQ itself: meaning and remedy, in the reader's language where it has words for it."""
+        if not self.user:
+            return []
+        known = self.wording.known
+        return [
+            (known(f"hq.{issue.code}", issue.means), known(f"hq_do.{issue.code}", issue.do))
+            for issue in self.parts.tending.issues
+        ]
 
 
 PageHandler = Callable[[Page], Awaitable[web.StreamResponse]]
@@ -145,6 +158,29 @@ def refused_page(page: Page, problem: Problem) -> web.Response:
     response = page.answer("error.html", {"problem": text, "code": problem.code}, status=problem.status)
     response.headers.update(problem.headers)
     return response
+
+
+def missing_page(page: Page) -> web.Response:
+    """For an agent or a campaign that HQ does not know."""
+    return page.answer(
+        "error.html", {"problem": page.wording.text("error.missing"), "code": "no_such_page"}, status=404
+    )
+
+
+def confirm_page(
+    page: Page, what: str, *, name: str, back: str, choices: Sequence[tuple[str, str]] = ()
+) -> web.Response:
+    """Ask before something that cannot be taken back; ``choices``: name and value of radio buttons, the first is chosen."""
+    facts = {"what": what, "name": name, "back": back, "choices": choices}
+    return page.answer("confirm.html", facts)
+
+
+def agent_address(agent: str) -> str:
+    return f"/agents/{quote(agent, safe='')}"
+
+
+def campaign_address(campaign: str) -> str:
+    return f"/campaigns/{quote(campaign, safe='')}"
 
 
 async def read_form(page: Page) -> Mapping[str, str]:

@@ -1,0 +1,86 @@
+"""The console's first page: the funnel of a day, campaigns, and the branches with their agents."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from cloud_api.adapters.http.console.agent_rows import AgentRow, agent_row
+from cloud_api.adapters.http.console.page import Page
+from cloud_api.adapters.http.models import FunnelQuery
+from engagement.estate.branch import Branch
+from engagement.ids import BranchCode
+
+# More do not help a reader, who names a branch then; a page of this many is 100 kB.
+_BRANCHES_MAX = 100
+
+
+@dataclass(frozen=True)
+class _BranchRow:
+    branch: Branch
+    agents: Sequence[AgentRow]
+
+
+async def overview_page(page: Page) -> web.StreamResponse:
+    overview = page.parts.overview
+    asked, problem = _asked(page)
+    lines = {
+        line.campaign: line for line in await overview.funnel(asked.first, asked.last, branch=asked.branch)
+    }
+    agents = [agent_row(page, view) for view in await overview.agents()]
+    branches = _branch_rows(overview.branches(), agents, asked.branch)
+    values: dict[str, int] = defaultdict(int)
+    for campaign, _ in overview.campaigns():
+        values[campaign.offer.currency] += lines[campaign.id].redeemed_minor
+    facts = {
+        "asked": asked,
+        "problem": problem,
+        "is_today": asked.first == asked.last == overview.today(),
+        "campaigns": [(campaign, state, lines[campaign.id]) for campaign, state in overview.campaigns()],
+        "claimed": sum(line.claimed for line in lines.values()),
+        "redeemed": sum(line.redeemed for line in lines.values()),
+        "values": values,
+        "branches": branches[:_BRANCHES_MAX],
+        "branches_left": len(branches) - _BRANCHES_MAX,
+        "agents_fresh": sum(row.contact == "fresh" for row in agents),
+        "agents_all": len(agents),
+    }
+    return page.answer("overview.html", facts, status=422 if problem else 200)
+
+
+def _asked(page: Page) -> tuple[FunnelQuery, str]:
+    """The days and the branch that the page is about, and what was wrong with those asked for."""
+    today = page.parts.overview.today()
+    default = {"from": today, "to": today}
+    wanted = {name: page.request.query.get(name, "").strip() for name in ("from", "to", "branch")}
+    known = {branch.code.lower(): branch.code for branch in page.parts.overview.branches()}
+    if wanted["branch"] and wanted["branch"].lower() not in known:
+        return FunnelQuery.model_validate(default), page.wording.text(
+            "overview.no_branch", branch=wanted["branch"][:40]
+        )
+    wanted["branch"] = known.get(wanted["branch"].lower(), BranchCode(""))
+    try:
+        given = {name: value for name, value in wanted.items() if value}
+        return FunnelQuery.model_validate(default | given), ""
+    except ValidationError:
+        return FunnelQuery.model_validate(default), page.wording.text("overview.no_days")
+
+
+def _branch_rows(
+    branches: Sequence[Branch], agents: Sequence[AgentRow], wanted: BranchCode | None
+) -> list[_BranchRow]:
+    """Those that want looking at come first."""
+    by_branch: dict[BranchCode, list[AgentRow]] = defaultdict(list)
+    for row in agents:
+        by_branch[row.agent.branch].append(row)
+    rows = [
+        _BranchRow(branch, by_branch[branch.code]) for branch in branches if wanted in (None, branch.code)
+    ]
+    return sorted(rows, key=lambda row: (_urgency(row), row.branch.code))
+
+
+def _urgency(row: _BranchRow) -> int:
+    """Of the agent that needs it most; branches without any come last."""
+    return min((agent.urgency for agent in row.agents), default=9)
