@@ -231,6 +231,7 @@ async def _linked(
         hq_url=settings.hq_url,
         ca_file=settings.hq_ca_file,
         agent=agent,
+        enrolment=lambda: line.enrolment,
         clock=clock,
         entropy=entropy,
         sign=key.sign,

@@ -4,7 +4,7 @@ Adapters implement them; the simulation and the tests bring their own. A service
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from edge_agent.radio_status import RadioStatus
 from engagement.advertisement.packet import Advertisement
@@ -207,14 +207,24 @@ class LineGap(Exception):
         self.expected = expected
 
 
+class HqDoor(NamedTuple):
+    """Where a claim code says that HQ is (``host`` or ``host:port``), and the first bytes of SHA-256 over its root."""
+
+    address: str
+    root_fingerprint: bytes
+
+
 class Uplink(Protocol):
     """The line to HQ. Every call ends within a time of its own, and may be repeated without harm."""
 
     async def ship(self, batch: Batch) -> BatchAnswer:
         """Errors: LineDown, LineBusy, LineRefused, BatchRefused, BatchDiverged, LineGap."""
 
-    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
-        """Errors: LineDown, LineBusy, LineRefused."""
+    async def enrol(self, request: EnrolmentRequest, door: HqDoor | None) -> EnrolmentAnswer:
+        """``door``: None when the code says nothing, and HQ is where the settings have it.
+
+        Errors: LineDown, LineBusy, LineRefused.
+        """
 
 
 class Desk(Protocol):

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from edge_agent.adapters.durable_file import replace_file
-from edge_agent.services.enrolling import Enrolment, EnrolmentFiles
+from edge_agent.services.enrolling import EnrolmentFiles
+from edge_agent.services.line import Enrolment
 
-# A code has 34 letters; whoever put something else there is told so without reading all of it.
+# A code has some 320 letters at most; whoever put something else there is told so without reading all of it.
 _CLAIM_BYTES_MAX = 4096
 
 

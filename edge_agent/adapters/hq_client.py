@@ -1,11 +1,9 @@
 """The line to HQ over HTTPS: one connection that is kept, signed requests, and a bound on everything that comes back.
 
-HQ is whoever shows a certificate of the pinned authority; without one, of an authority that the machine trusts. The
-pinned one is believed for ever while nobody vouches for our own clock: a box that wakes up in 1970 finds every
-certificate "not yet valid", and HQ is what could tell it the time.
+Where HQ is, and whom to believe, the settings may say; otherwise the enrolment does, and before it the claim code. Who HQ is
+then, hq_trust decides.
 """
 
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,13 +13,14 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 from yarl import URL
 
-from edge_agent.adapters.tls import CertificateRefused
+from edge_agent.adapters.hq_trust import HqTrust, root_behind
 from edge_agent.ports import (
     BatchDiverged,
     BatchRefused,
     Clock,
     Desk,
     Entropy,
+    HqDoor,
     LeaseRefused,
     LineBusy,
     LineDown,
@@ -30,6 +29,7 @@ from edge_agent.ports import (
     Treasury,
     Uplink,
 )
+from edge_agent.services.line import Enrolment
 from engagement.ids import AgentName
 from engagement.journal.batch import Batch, encode_batch
 from engagement.journal.malformed import MalformedBatch
@@ -67,8 +67,6 @@ _JSON: Final = {"Content-Type": "application/json"}
 _ZSTD_LEVEL: Final = 3
 # A clock that is synchronised is known better than this (Linux NTP_PHASE_LIMIT); any other may show any year.
 _CLOCK_DOUBT_MS: Final = 16_000
-# Source: openssl/x509_vfy.h, X509_V_FLAG_NO_CHECK_TIME; Python's ssl has no name for it.
-_NO_CHECK_TIME: Final = 0x200000
 _BUSY: Final = (429, 503)
 _TOO_SLOW: Final = 408
 _NOT_THIS_AGENT: Final = (401, 403, 404)
@@ -80,17 +78,20 @@ _DIVERGED, _GAP, _UNKNOWN_VOCABULARY = "diverged", "gap", "unknown_vocabulary"
 @asynccontextmanager
 async def open_hq_client(
     *,
-    hq_url: str,
+    hq_url: str | None,
     ca_file: Path | None,
-    agent: AgentName,
+    agent: AgentName | None,
+    enrolment: Callable[[], Enrolment | None],
     clock: Clock,
     entropy: Entropy,
     sign: Callable[[bytes], bytes],
 ) -> "AsyncIterator[HqClient]":
-    """``sign``: Ed25519 by the key that was enrolled. Errors: CertificateRefused when ``ca_file`` cannot be used."""
-    strict, timeless = hq_tls(ca_file), hq_tls(ca_file)
-    if ca_file is not None:
-        timeless.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+    """``hq_url`` and ``ca_file``: the settings', which outrank what ``enrolment`` answers with. ``agent``: its name, None
+    while only an enrolment will tell. ``sign``: Ed25519 by the key that was enrolled.
+
+    Errors: CertificateRefused when ``ca_file`` cannot be used.
+    """
+    trust = HqTrust(ca_file)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=_KEEP_ALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -98,15 +99,7 @@ async def open_hq_client(
         headers={"Accept-Encoding": "identity"},  # nothing to unpack, so nothing that unpacks without end
     )
     async with session:
-        yield HqClient(session, hq_url, agent, clock, entropy, sign, strict, timeless)
-
-
-def hq_tls(ca_file: Path | None) -> ssl.SSLContext:
-    """Trusts this file's authorities alone. Errors: CertificateRefused."""
-    try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except (OSError, ssl.SSLError) as failure:
-        raise CertificateRefused(f"hq_ca_file {ca_file}: {failure}; needs PEM certificates") from failure
+        yield HqClient(session, hq_url, agent, enrolment, clock, entropy, sign, trust)
 
 
 class HqClient(Uplink, Desk, Treasury):
@@ -115,25 +108,51 @@ class HqClient(Uplink, Desk, Treasury):
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        hq_url: str,
-        agent: AgentName,
+        hq_url: str | None,
+        agent: AgentName | None,
+        enrolment: Callable[[], Enrolment | None],
         clock: Clock,
         entropy: Entropy,
         sign: Callable[[bytes], bytes],
-        strict: ssl.SSLContext,
-        timeless: ssl.SSLContext,
+        trust: HqTrust,
     ) -> None:
         self._session = session
-        # As a server sees it: what is signed is the address that HQ puts together again.
-        self._hq_url = hq_url.lower().removesuffix(":443")
-        self._agent = agent
+        self._hq_url = hq_url
+        self._agent_before = agent
+        self._enrolment = enrolment
         self._clock = clock
         self._entropy = entropy
         self._sign = sign
-        self._strict = strict
-        self._timeless = timeless
+        self._trust = trust
         # HQ's version decides, and only an upgrade of HQ changes that: asked again at every start.
         self._by_name = False
+
+    @property
+    def _agent(self) -> AgentName:
+        """Errors: LineDown while it has no name."""
+        enrolment = self._enrolment()
+        agent = self._agent_before if enrolment is None else enrolment.agent
+        if agent is None:
+            raise LineDown("this mini-PC is not enrolled")
+        return agent
+
+    @property
+    def _root_pem(self) -> str:
+        enrolment = self._enrolment()
+        return "" if enrolment is None else enrolment.root_pem
+
+    def _base_url(self, door: HqDoor | None = None) -> str:
+        """As a server sees it: what is signed is the address that HQ puts together again. Errors: LineDown."""
+        enrolment = self._enrolment()
+        if self._hq_url is not None:
+            url = self._hq_url
+        elif door is not None:
+            url = f"https://{door.address}"
+        elif enrolment is not None and enrolment.hq_url:
+            url = enrolment.hq_url
+        else:
+            raise LineDown("neither the claim code nor the setting hq_url says where HQ is")
+        return url.lower().removesuffix(":443")
 
     async def ship(self, batch: Batch) -> BatchAnswer:
         try:
@@ -159,10 +178,14 @@ class HqClient(Uplink, Desk, Treasury):
             return _read(BatchAnswer, answer)
         raise _batch_trouble(status, answer)
 
-    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
-        url = self._hq_url + ENROLMENTS_PATH
+    async def enrol(self, request: EnrolmentRequest, door: HqDoor | None) -> EnrolmentAnswer:
+        url = self._base_url(door)
+        if door is None or self._trust.is_by_file:
+            root_pem = self._root_pem
+        else:
+            root_pem = await root_behind(url, door.root_fingerprint)
         body = request.model_dump_json().encode()
-        status, answer = await self._send("POST", url, body, _JSON)
+        status, answer = await self._send("POST", url + ENROLMENTS_PATH, body, _JSON, root_pem=root_pem)
         if status == 200:
             return _read(EnrolmentAnswer, answer)
         raise _refusal(_problem(status, answer))
@@ -194,7 +217,7 @@ class HqClient(Uplink, Desk, Treasury):
 
     async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         """A signed request. Status and body of the answer. Errors: LineDown."""
-        url = self._hq_url + path
+        url = self._base_url() + path
         signed = sign_request(
             method,
             url,
@@ -204,11 +227,14 @@ class HqClient(Uplink, Desk, Treasury):
             nonce=self._entropy.token(16).hex(),
             sign=self._sign,
         )
-        return await self._send(method, url, body, signed | headers)
+        return await self._send(method, url, body, signed | headers, root_pem=self._root_pem)
 
-    async def _send(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    async def _send(
+        self, method: str, url: str, body: bytes, headers: dict[str, str], *, root_pem: str
+    ) -> tuple[int, bytes]:
         """Status and body of the answer. Errors: LineDown."""
-        context = self._timeless if self._clock.now().error_ms > _CLOCK_DOUBT_MS else self._strict
+        is_clock_known = self._clock.now().error_ms <= _CLOCK_DOUBT_MS
+        context = self._trust.context(root_pem, is_clock_known=is_clock_known)
         try:
             async with self._session.request(
                 method,

@@ -1,18 +1,21 @@
 """Makes HQ know this mini-PC: a claim code, typed once, binds its key to its name. Then remembers that, and forgets the code.
 
-No clock is asked: HQ's answer proves by the code itself that it is HQ's.
+No clock is asked: HQ's answer proves by the code itself that it is HQ's, and its root is the one whose fingerprint the
+code carries. From then on that root is whom this agent believes.
 """
 
 import logging
-from asyncio import sleep
+from asyncio import Event, timeout
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from edge_agent.ports import Clock, Entropy, LineBusy, LineDown, LineRefused, Uplink
+from edge_agent.ports import Clock, Entropy, HqDoor, LineBusy, LineDown, LineRefused, Uplink
 from edge_agent.services.backoff import backoff_s
-from edge_agent.services.line import Line
+from edge_agent.services.line import Enrolment, Line
 from engagement.ids import AgentName
 from engagement.line.answers import EnrolmentAnswer, EnrolmentRequest
+from engagement.line.certificates import CertificateWrong, root_fingerprint
 from engagement.line.claim import (
     NONCE_BYTES,
     Claim,
@@ -22,7 +25,6 @@ from engagement.line.claim import (
     parse_claim,
     request_mac,
 )
-from engagement.values import Value
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,14 +38,6 @@ _CAUSES: Final = {
     "claim_expired": "this claim code has expired",
     "mac_wrong": "this claim code is not the one that HQ gave",
 }
-
-
-class Enrolment(Value):
-    """That HQ knows this key under this name, and the claim that it came by."""
-
-    agent: AgentName
-    public_key_hex: str
-    claim_id: str
 
 
 class EnrolmentFiles(Protocol):
@@ -62,38 +56,51 @@ class EnrolmentFiles(Protocol):
 
 @dataclass
 class Enrolling:
-    """``public_key``: 32 bytes of the key that signs this agent's requests."""
+    """``public_key``: 32 bytes of the key that signs this agent's requests. ``agent``: the name that it has already, by
+    its bundle; None when HQ is to give it one. ``is_expected``: a store that waits for no HQ does not miss a code."""
 
-    agent: AgentName
+    agent: AgentName | None
     public_key: bytes
     clock: Clock
     entropy: Entropy
     uplink: Uplink
     files: EnrolmentFiles
     line: Line
+    is_expected: bool = True
 
     def __post_init__(self) -> None:
         self._attempt = 0
+        self._wanted = Event()
         self._refused_text: str | None = None
         self._refused_until_s = 0.0
-        self._enrolment = self._recall()
-        if self._enrolment is not None:
+        self.line.enrolment = self._recall()
+        if self.line.enrolment is not None:
             self.line.enrolled.set()
 
     def _recall(self) -> Enrolment | None:
         """None as well when it was for another key: that one is gone, and HQ does not know ours."""
         kept = self.files.load()
-        is_ours = kept is not None and (kept.agent, kept.public_key_hex) == (
-            self.agent,
-            self.public_key.hex(),
-        )
-        return kept if is_ours else None
+        if kept is None or kept.public_key_hex != self.public_key.hex():
+            return None
+        return kept if self.agent is None or kept.agent == self.agent else None
+
+    @property
+    def root_pem(self) -> str | None:
+        """HQ's root; None while this agent knows none."""
+        return self.line.root_pem
 
     async def run(self) -> None:
         """Watch for a claim code until cancelled; one that comes later enrols anew."""
         while True:
             again_s = await self.look()
-            await sleep(again_s)
+            with suppress(TimeoutError):
+                async with timeout(again_s):
+                    await self._wanted.wait()
+            self._wanted.clear()
+
+    def look_now(self) -> None:
+        """A code was put there just now, by somebody who waits."""
+        self._wanted.set()
 
     async def look(self) -> float:
         """Use the claim code if there is one; answers after how many seconds to look again."""
@@ -102,14 +109,14 @@ class Enrolling:
         except (OSError, UnicodeDecodeError) as failure:
             return self._say(f"the claim file cannot be read ({failure})", _LOOK_S)
         if text is None:
-            return self._say("there is no claim code", _LOOK_S)
+            return self._say("there is no claim code", _LOOK_S) if self.is_expected else _LOOK_S
         if text == self._refused_text and self.clock.mono_s() < self._refused_until_s:
             return _LOOK_S
         try:
             claim = parse_claim(text)
         except MalformedClaim as malformed:
             return self._refuse(text, str(malformed))
-        if self._enrolment is not None and claim.id == self._enrolment.claim_id:
+        if self.line.enrolment is not None and claim.id == self.line.enrolment.claim_id:
             self._drop_claim()
             return _LOOK_S
         return await self._ask(claim, text)
@@ -123,7 +130,7 @@ class Enrolling:
             mac_hex=request_mac(claim, public_key=self.public_key, nonce=nonce).hex(),
         )
         try:
-            answer = await self.uplink.enrol(request)
+            answer = await self.uplink.enrol(request, _door(claim))
         except LineDown as down:
             self._attempt += 1
             return self._say(
@@ -138,23 +145,48 @@ class Enrolling:
         return self._conclude(claim, text, nonce, answer)
 
     def _conclude(self, claim: Claim, text: str, nonce: bytes, answer: EnrolmentAnswer) -> float:
-        wanted = answer_mac(claim, public_key=self.public_key, nonce=nonce, agent=answer.agent)
-        if not is_same_mac(bytes.fromhex(answer.mac_hex), wanted):
-            return self._refuse(text, "what answered does not hold the claim code, so it is not HQ")
-        if answer.agent != self.agent:
-            return self._refuse(text, f"the claim code is for agent {answer.agent!r}, this is {self.agent!r}")
-        enrolment = Enrolment(agent=self.agent, public_key_hex=self.public_key.hex(), claim_id=claim.id)
+        because = self._objection(claim, nonce, answer)
+        if because is not None:
+            return self._refuse(text, because)
+        enrolment = Enrolment(
+            agent=answer.agent,
+            public_key_hex=self.public_key.hex(),
+            claim_id=claim.id,
+            hq_url="" if claim.address is None else f"https://{claim.address}",
+            root_pem=answer.root_pem,
+            certificate_pem=answer.certificate_pem,
+        )
         try:
             self.files.save(enrolment)
         except OSError as failure:
             return self._say(f"the enrolment cannot be kept ({failure})", _LOOK_S)
-        self._enrolment, self._attempt = enrolment, 0
+        self._attempt = 0
         self._drop_claim()
+        self.line.enrolment = enrolment
         self.line.reached(self.clock.now())
         self.line.not_enrolled_because = None
         self.line.enrolled.set()
-        _LOG.info("enrolled at HQ", extra={"agent": self.agent})
+        self.line.enrolled_anew.set()
+        _LOG.info("enrolled at HQ", extra={"agent": answer.agent})
         return _LOOK_S
+
+    def _objection(self, claim: Claim, nonce: bytes, answer: EnrolmentAnswer) -> str | None:
+        """Why this answer does not enrol this agent; None when it does."""
+        wanted = answer_mac(
+            claim,
+            public_key=self.public_key,
+            nonce=nonce,
+            agent=answer.agent,
+            root_pem=answer.root_pem,
+            certificate_pem=answer.certificate_pem,
+        )
+        if not is_same_mac(bytes.fromhex(answer.mac_hex), wanted):
+            return "what answered does not hold the claim code, so it is not HQ"
+        if self.agent is not None and answer.agent != self.agent:
+            return f"the claim code is for agent {answer.agent!r}, this is {self.agent!r}"
+        if claim.root_fingerprint is not None and not _is_root(answer.root_pem, claim.root_fingerprint):
+            return "HQ's root is another than the one that the claim code names"
+        return None
 
     def _drop_claim(self) -> None:
         try:
@@ -168,7 +200,20 @@ class Enrolling:
 
     def _say(self, because: str, again_s: float) -> float:
         """Said once; an agent that is enrolled already goes on as it is."""
-        if self._enrolment is None and self.line.not_enrolled_because != because:
+        if self.line.enrolment is None and self.line.not_enrolled_because != because:
             self.line.not_enrolled_because = because
             _LOG.warning("not enrolled at HQ", extra={"because": because})
         return again_s
+
+
+def _door(claim: Claim) -> HqDoor | None:
+    if claim.address is None or claim.root_fingerprint is None:
+        return None
+    return HqDoor(claim.address, claim.root_fingerprint)
+
+
+def _is_root(root_pem: str, fingerprint: bytes) -> bool:
+    try:
+        return root_fingerprint(root_pem) == fingerprint
+    except CertificateWrong:
+        return False

@@ -10,10 +10,27 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from engagement.clock.moment import Moment, certainly_elapsed_ms
+from engagement.ids import AgentName
 from engagement.journal.event import Lane
+from engagement.values import Value
 
 # A line is away for hours wherever diggers are at work; after a day HQ's figures of yesterday are wrong.
 DOWN_MS_MAX: Final = 24 * 3_600_000
+
+
+class Enrolment(Value):
+    """That HQ knows this key under this name, and the claim that it came by.
+
+    ``hq_url``: where HQ is, and ``root_pem``: whom to believe, both by the claim; ``certificate_pem``: this agent's own
+    and that of HQ's authority. Each is empty after an enrolment that told none, as by a code of the old form.
+    """
+
+    agent: AgentName
+    public_key_hex: str
+    claim_id: str
+    hq_url: str = ""
+    root_pem: str = ""
+    certificate_pem: str = ""
 
 
 class Trouble(NamedTuple):
@@ -28,7 +45,7 @@ class Trouble(NamedTuple):
 class Line:
     """``began``: when this agent started, for a line that never answered since.
 
-    ``not_enrolled_because``: None while enrolled or not tried yet. ``refused_code``: why HQ takes nothing from this
+    ``enrolment``: None while there is none. ``not_enrolled_because``: None while enrolled or not tried yet. ``refused_code``: why HQ takes nothing from this
     agent. ``held``: why a lane does not go out, by HQ's code or ours. ``refused_entries``: how many HQ keeps apart.
     ``enrolled_anew``: set by each enrolment while the agent runs, cleared by whoever waits for it.
     ``bundle_refused_because``: why what HQ wants this agent to be does not count; None when it does.
@@ -36,6 +53,7 @@ class Line:
 
     began: Moment
     enrolled: asyncio.Event = field(default_factory=asyncio.Event)
+    enrolment: Enrolment | None = None
     not_enrolled_because: str | None = None
     last_contact: Moment | None = None
     down_because: str | None = None
@@ -44,6 +62,11 @@ class Line:
     refused_entries: int = 0
     enrolled_anew: asyncio.Event = field(default_factory=asyncio.Event)
     bundle_refused_because: str | None = None
+
+    @property
+    def root_pem(self) -> str | None:
+        """HQ's root, as pinned at enrolment; None while none is known."""
+        return (self.enrolment.root_pem or None) if self.enrolment is not None else None
 
     @property
     def last_contact_ms(self) -> int | None:

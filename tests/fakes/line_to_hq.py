@@ -9,6 +9,7 @@ from random import Random
 from edge_agent.ports import (
     BatchDiverged,
     BatchRefused,
+    HqDoor,
     LineBusy,
     LineDown,
     LineGap,
@@ -38,6 +39,7 @@ class FakeHq:
         self.arrived: list[Lane] = []
         self.sizes: list[int] = []
         self.asked = 0
+        self.root_pem = ""
         self._backup: dict[Stream, list[Entry]] = {}
 
     def take(self, data: bytes) -> BatchAnswer:
@@ -69,8 +71,8 @@ class FakeHq:
             raise LineRefused("mac_wrong")
         if self.enrolled.setdefault(request.claim_id, request.agent_public_key_hex) != key.hex():
             raise LineRefused("claim_used")
-        mac = answer_mac(claim, public_key=key, nonce=nonce, agent=agent)
-        return EnrolmentAnswer(agent=agent, mac_hex=mac.hex())
+        mac = answer_mac(claim, public_key=key, nonce=nonce, agent=agent, root_pem=self.root_pem)
+        return EnrolmentAnswer(agent=agent, mac_hex=mac.hex(), root_pem=self.root_pem)
 
     def back_up(self) -> None:
         self._backup = {stream: list(entries) for stream, entries in self.streams.items()}
@@ -93,6 +95,7 @@ class CalmLine(Uplink):
     takes_s: float = 0.05
     enrolment_trouble: Exception | None = None
     asked_at_s: list[float] = field(default_factory=list)
+    doors: list[HqDoor | None] = field(default_factory=list)
 
     async def ship(self, batch: Batch) -> BatchAnswer:
         self.asked_at_s.append(asyncio.get_running_loop().time())
@@ -101,8 +104,9 @@ class CalmLine(Uplink):
             raise trouble
         return self.on_answer(self.hq.take(encode_batch(batch)))
 
-    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
+    async def enrol(self, request: EnrolmentRequest, door: HqDoor | None) -> EnrolmentAnswer:
         self.asked_at_s.append(asyncio.get_running_loop().time())
+        self.doors.append(door)
         await asyncio.sleep(self.takes_s)
         if self.enrolment_trouble is not None:
             raise self.enrolment_trouble
@@ -157,5 +161,5 @@ class StormyLine(Uplink):
         with suppress(LineGap, BatchDiverged):
             self._hq.take(data)
 
-    async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
+    async def enrol(self, request: EnrolmentRequest, door: HqDoor | None) -> EnrolmentAnswer:
         raise LineDown("nobody enrols in a storm")

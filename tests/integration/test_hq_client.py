@@ -75,6 +75,7 @@ async def calling(
         hq_url=server.url,
         ca_file=ca_file,
         agent=AGENT,
+        enrolment=lambda: None,
         clock=clock or HandClock(),
         entropy=SystemEntropy(),
         sign=key.sign,
@@ -115,10 +116,10 @@ async def test_an_enrolment_goes_there_and_back(server: Server, client: HqClient
         nonce_hex=nonce.hex(),
         mac_hex=request_mac(claim, public_key=key.public, nonce=nonce).hex(),
     )
-    assert (await client.enrol(request)).agent == AGENT
+    assert (await client.enrol(request, None)).agent == AGENT
     server.says(409, {"status": 409, "code": "claim_used"})
     with pytest.raises(LineRefused) as refused:
-        await client.enrol(request)
+        await client.enrol(request, None)
     assert refused.value.code == "claim_used"
 
 

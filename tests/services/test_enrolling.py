@@ -7,12 +7,14 @@ from hashlib import sha256
 
 import pytest
 
-from edge_agent.ports import LineBusy, LineDown, LineRefused, Uplink
-from edge_agent.services.enrolling import Enrolling, Enrolment
-from edge_agent.services.line import Line
+from edge_agent.ports import HqDoor, LineBusy, LineDown, LineRefused, Uplink
+from edge_agent.services.enrolling import Enrolling
+from edge_agent.services.line import Enrolment, Line
 from engagement.ids import AgentName
 from engagement.line.answers import EnrolmentAnswer, EnrolmentRequest
-from engagement.line.claim import Claim, claim_text, make_claim
+from engagement.line.certificates import root_fingerprint
+from engagement.line.claim import Claim, claim_for, claim_text, make_claim
+from tests.fakes.hq_authority import make_root
 from tests.fakes.ledger import SeededEntropy
 from tests.fakes.line_to_hq import CalmLine, FakeHq
 from tests.fakes.premises import LoopClock
@@ -22,6 +24,8 @@ AGENT = AgentName("harbour-1")
 KEY = sha256(b"the link key").digest()
 CLAIM = make_claim(sha256(b"a claim").digest()[:15])
 OTHER_CLAIM = make_claim(sha256(b"another claim").digest()[:15])
+ROOT = make_root()
+FULL_CLAIM = claim_for(CLAIM, address="hq.test:8600", root_fingerprint=root_fingerprint(ROOT.pem))
 
 
 @dataclass
@@ -62,10 +66,33 @@ class Bench:
         self.clock = LoopClock()
         self.uplink: Uplink = CalmLine(self.hq)
         self.line = Line(self.clock.now())
+        self.agent: AgentName | None = AGENT
+        self.is_expected = True
+        self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> "asyncio.Task[None]":
-        enrolling = Enrolling(AGENT, KEY, self.clock, SeededEntropy(), self.uplink, self.files, self.line)
-        return asyncio.ensure_future(enrolling.run())
+    def start(self) -> Enrolling:
+        enrolling = Enrolling(
+            self.agent,
+            KEY,
+            self.clock,
+            SeededEntropy(),
+            self.uplink,
+            self.files,
+            self.line,
+            is_expected=self.is_expected,
+        )
+        self._tasks.append(asyncio.ensure_future(enrolling.run()))
+        return enrolling
+
+    def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    @property
+    def doors(self) -> list[HqDoor | None]:
+        """Where enrolments were sent."""
+        assert isinstance(self.uplink, CalmLine)
+        return self.uplink.doors
 
     @property
     def because(self) -> str:
@@ -93,7 +120,7 @@ def test_a_claim_code_enrols_once_is_forgotten_and_remembered_as_enrolment() -> 
     hq = knowing(CLAIM)
 
     async def story(bench: Bench) -> None:
-        task = bench.start()
+        bench.start()
         await asyncio.sleep(60)
         assert "no claim code" in bench.because
         assert not bench.line.enrolled.is_set()
@@ -103,7 +130,7 @@ def test_a_claim_code_enrols_once_is_forgotten_and_remembered_as_enrolment() -> 
         assert bench.because == ""
         assert bench.files.claim is None
         assert hq.enrolled == {CLAIM.id: KEY.hex()}
-        task.cancel()
+        bench.end()
         again = Bench(knowing(), bench.files)
         again.start()
         await asyncio.sleep(60)
@@ -135,8 +162,8 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_key() -> None:
         class LosesFirst(CalmLine):
             lost = False
 
-            async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
-                answer = await super().enrol(request)
+            async def enrol(self, request: EnrolmentRequest, door: HqDoor | None) -> EnrolmentAnswer:
+                answer = await super().enrol(request, door)
                 if not self.lost:
                     self.lost = True
                     raise LineDown("lost")
@@ -194,7 +221,7 @@ def test_a_mistyped_code_is_never_sent() -> None:
 def test_whoever_answers_without_holding_the_code_is_not_hq() -> None:
     async def story(bench: Bench) -> None:
         class Impostor(CalmLine):
-            async def enrol(self, request: EnrolmentRequest) -> EnrolmentAnswer:
+            async def enrol(self, request: EnrolmentRequest, door: HqDoor | None) -> EnrolmentAnswer:
                 return EnrolmentAnswer(agent=AGENT, mac_hex="00" * 32)
 
         bench.uplink, bench.files.claim = Impostor(bench.hq), claim_text(CLAIM)
@@ -259,3 +286,74 @@ def test_a_used_code_that_a_crash_left_behind_is_deleted_and_a_new_one_enrols_an
         assert bench.files.enrolment.claim_id == OTHER_CLAIM.id
 
     on_bench(knowing(OTHER_CLAIM), story)
+
+
+def test_a_code_with_hqs_address_pins_hqs_root_and_where_it_is() -> None:
+    async def story(bench: Bench) -> None:
+        bench.hq.root_pem = ROOT.pem
+        bench.files.claim = claim_text(FULL_CLAIM)
+        bench.start()
+        await asyncio.sleep(1)
+        kept = bench.files.enrolment
+        assert kept is not None
+        assert (kept.hq_url, kept.root_pem) == ("https://hq.test:8600", ROOT.pem)
+        assert bench.line.root_pem == ROOT.pem
+        assert bench.doors == [HqDoor("hq.test:8600", root_fingerprint(ROOT.pem))]
+
+    on_bench(knowing(FULL_CLAIM), story)
+
+
+@pytest.mark.parametrize("root_pem", ["", "no certificate", make_root().pem])
+def test_a_root_that_is_not_the_codes_own_enrols_nobody(root_pem: str) -> None:
+    """Whoever holds the code could say anything; the fingerprint in it was typed from HQ's own screen."""
+
+    async def story(bench: Bench) -> None:
+        bench.hq.root_pem = root_pem
+        bench.files.claim = claim_text(FULL_CLAIM)
+        bench.start()
+        await asyncio.sleep(1)
+        assert "HQ's root is another" in bench.because
+        assert bench.files.enrolment is None
+
+    on_bench(knowing(FULL_CLAIM), story)
+
+
+def test_a_mini_pc_without_a_name_gets_the_one_that_hq_gave_the_code() -> None:
+    async def story(bench: Bench) -> None:
+        bench.agent, bench.files.claim = None, claim_text(CLAIM)
+        bench.start()
+        await asyncio.sleep(1)
+        assert bench.line.enrolment is not None
+        assert bench.line.enrolment.agent == AGENT
+
+    on_bench(knowing(CLAIM), story)
+
+
+def test_a_store_that_waits_for_no_hq_misses_no_code_and_takes_one_that_comes() -> None:
+    async def story(bench: Bench) -> None:
+        bench.is_expected = False
+        bench.start()
+        await asyncio.sleep(3600)
+        assert bench.because == ""
+        bench.files.claim = claim_text(CLAIM)
+        await asyncio.sleep(10)
+        assert bench.line.enrolled.is_set()
+
+    on_bench(knowing(CLAIM), story)
+
+
+def test_a_code_that_is_handed_over_does_not_wait_for_the_next_look() -> None:
+    async def story(bench: Bench) -> None:
+        enrolling = bench.start()
+        await asyncio.sleep(1)
+        bench.files.claim = claim_text(CLAIM)
+        enrolling.look_now()
+        await asyncio.sleep(0.2)
+        assert bench.line.enrolled.is_set()
+
+    on_bench(knowing(CLAIM), story)
+
+
+def test_an_enrolment_of_the_first_version_still_opens() -> None:
+    text = '{"agent":"harbour-1","public_key_hex":"ab","claim_id":"0123456789"}'
+    assert Enrolment.model_validate_json(text).root_pem == ""
