@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -39,10 +40,14 @@ def faults(value: Any, schema: Mapping[str, Any], document: Mapping[str, Any], p
             case "required":
                 found += [f"{path}: {name} is missing" for name in rule if name not in value]
             case "additionalProperties":
-                assert rule is False
-                found += [
-                    f"{path}: {name} is not described" for name in value.keys() - schema["properties"].keys()
-                ]
+                for name in value.keys() - schema.get("properties", {}).keys():
+                    if rule is False:
+                        found.append(f"{path}: {name} is not described")
+                    else:
+                        found += faults(value[name], rule, document, f"{path}.{name}")
+            case "propertyNames":
+                for name in value:
+                    found += faults(name, rule, document, f"{path}.{name}")
             case "items":
                 for index, item in enumerate(value):
                     found += faults(item, rule, document, f"{path}[{index}]")
@@ -53,9 +58,7 @@ def faults(value: Any, schema: Mapping[str, Any], document: Mapping[str, Any], p
             case "pattern":
                 found += [] if re.search(rule, value) else [f"{path}: {value!r} does not match {rule}"]
             case "format":
-                assert rule == "date-time"
-                if datetime.fromisoformat(value).tzinfo is None:
-                    found.append(f"{path}: {value!r} has no offset")
+                found += _format_faults(value, rule, path)
             case "minimum" | "maximum":
                 right = value >= rule if keyword == "minimum" else value <= rule
                 found += [] if right else [f"{path}: {value!r} is beyond the {keyword} {rule}"]
@@ -65,6 +68,17 @@ def faults(value: Any, schema: Mapping[str, Any], document: Mapping[str, Any], p
             case _ if keyword not in _NOTES:
                 raise AssertionError(f"the schema uses {keyword!r}, which this checker does not know")
     return found
+
+
+def _format_faults(value: str, kind: str, path: str) -> list[str]:
+    match kind:
+        case "date-time":
+            is_right = datetime.fromisoformat(value).tzinfo is not None
+        case "uuid":
+            is_right = str(UUID(value)) == value
+        case _:
+            raise AssertionError(f"the schema uses format {kind!r}, which this checker does not know")
+    return [] if is_right else [f"{path}: {value!r} is no {kind}"]
 
 
 def _is_a(value: Any, kind: str) -> bool:
