@@ -219,6 +219,14 @@ class Desk:
         route = "/v1/agents/{agent}/batches"
         return await self.ask("POST", path, raw=packed, route=route, headers=signed | kind | headers)
 
+    async def say(self, agent: AgentName, what: str, body: object) -> tuple[int, Any]:
+        """A signed request with JSON; ``what``: the end of its address, such as ``reports``."""
+        path, raw = f"/v1/agents/{agent}/{what}", json.dumps(body).encode()
+        signed = sign_request(
+            "POST", self.home.url + path, raw, keyid=agent, created_s=0, nonce="n", sign=private_key(agent).sign
+        )
+        return await self.ask("POST", path, raw=raw, route="/v1/agents/{agent}/" + what, headers=signed)
+
 
 def enrolment(claim_code: str, agent: AgentName, nonce: bytes = bytes(16)) -> dict[str, str]:
     claim = parse_claim(claim_code)

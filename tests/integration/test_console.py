@@ -2,12 +2,11 @@
 
 import asyncio
 import re
-import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientResponse, ClientSession, ClientTimeout, CookieJar, TCPConnector
+from aiohttp import ClientResponse
 
 from cloud_api.adapters.wording import Catalogue
 from cloud_api.services.signing_in import TRIES_MAX
@@ -16,6 +15,7 @@ from engagement.journal.event import Lane
 from tests.fakes.cloud_process import PASSWORD, USER, CloudHome, CloudProcess, Desk, cloud, desk
 from tests.fakes.happenings import consented, issued, money, redeemed
 from tests.fakes.hq import AGENT, HARBOUR, Journal
+from tests.fakes.plain_browser import PlainBrowser, plain_browser
 from tests.house.tree import ROOT
 
 DAY = "/?from=2026-11-21&to=2026-11-21"
@@ -37,38 +37,10 @@ async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
         yield opened
 
 
-class Browser:
-    """Keeps cookies, names its origin with every form, and follows no redirect by itself."""
-
-    def __init__(self, session: ClientSession, url: str) -> None:
-        self.session = session
-        self.url = url
-
-    async def get(self, path: str, **headers: str) -> tuple[ClientResponse, str]:
-        async with self.session.get(self.url + path, headers=headers, allow_redirects=False) as response:
-            return response, await response.text()
-
-    async def post(
-        self, path: str, form: Mapping[str, str], *, origin: str | None = ""
-    ) -> tuple[ClientResponse, str]:
-        """``origin``: empty for our own, None to name none."""
-        headers = {} if origin is None else {"Origin": origin or self.url}
-        async with self.session.post(
-            self.url + path, data=dict(form), headers=headers, allow_redirects=False
-        ) as response:
-            return response, await response.text()
-
-    async def sign_in(self, password: str = PASSWORD) -> tuple[ClientResponse, str]:
-        return await self.post("/signin", {"user": USER, "password": password})
-
-
 @pytest.fixture
-async def browser(running: CloudProcess) -> AsyncIterator[Browser]:
-    tls = ssl.create_default_context(cafile=running.home.folder / "ca.pem")
-    async with ClientSession(
-        connector=TCPConnector(ssl=tls), cookie_jar=CookieJar(unsafe=True), timeout=ClientTimeout(total=30)
-    ) as session:
-        yield Browser(session, running.home.url)
+async def browser(running: CloudProcess) -> AsyncIterator[PlainBrowser]:
+    async with plain_browser(running.home) as opened:
+        yield opened
 
 
 def number(html: str, of: str) -> str:
@@ -81,7 +53,7 @@ def code_of(serial: int) -> str:
     return make_short_code(key=b"k", agent_number=1, lease_number=1, serial=serial, not_before_min=1)
 
 
-async def test_without_a_session_there_is_only_the_way_in(browser: Browser) -> None:
+async def test_without_a_session_there_is_only_the_way_in(browser: PlainBrowser) -> None:
     for path in ("/", DAY, "/coupon"):
         response, html = await browser.get(path)
         assert response.status == 200
@@ -93,7 +65,7 @@ async def test_without_a_session_there_is_only_the_way_in(browser: Browser) -> N
     assert response.status == 401
 
 
-async def test_signing_in_and_out(browser: Browser) -> None:
+async def test_signing_in_and_out(browser: PlainBrowser) -> None:
     response, html = await browser.sign_in("wrong")
     assert (response.status, response.cookies) == (401, {})
     assert "User or password is wrong." in html
@@ -113,7 +85,7 @@ async def test_signing_in_and_out(browser: Browser) -> None:
     assert 'action="/signin"' in html
 
 
-async def test_guessing_is_slowed_as_at_the_api(browser: Browser, hq: Desk) -> None:
+async def test_guessing_is_slowed_as_at_the_api(browser: PlainBrowser, hq: Desk) -> None:
     for _ in range(TRIES_MAX):
         await browser.sign_in("wrong")
     response, html = await browser.sign_in()
@@ -124,7 +96,7 @@ async def test_guessing_is_slowed_as_at_the_api(browser: Browser, hq: Desk) -> N
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.test", "null", None])
-async def test_another_site_changes_nothing(browser: Browser, origin: str | None) -> None:
+async def test_another_site_changes_nothing(browser: PlainBrowser, origin: str | None) -> None:
     response, html = await browser.post("/signin", {"user": USER, "password": PASSWORD}, origin=origin)
     assert (response.status, response.cookies) == (403, {})
     assert "did not come from our own page" in html
@@ -135,7 +107,7 @@ async def test_another_site_changes_nothing(browser: Browser, origin: str | None
     assert 'action="/signout"' in html
 
 
-async def test_forms_that_are_none(browser: Browser) -> None:
+async def test_forms_that_are_none(browser: PlainBrowser) -> None:
     headers = {"Origin": browser.url}
     for data, content_type, status in (
         (b"{}", "application/json", 415),
@@ -150,7 +122,7 @@ async def test_forms_that_are_none(browser: Browser) -> None:
             assert response.content_type == "text/html"
 
 
-async def test_nothing_may_run_or_be_framed(browser: Browser) -> None:
+async def test_nothing_may_run_or_be_framed(browser: PlainBrowser) -> None:
     response, html = await browser.get("/")
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -168,7 +140,7 @@ async def test_nothing_may_run_or_be_framed(browser: Browser) -> None:
     assert response.status == 404
 
 
-async def test_the_numbers_of_a_day_and_the_agents(browser: Browser, hq: Desk) -> None:
+async def test_the_numbers_of_a_day_and_the_agents(browser: PlainBrowser, hq: Desk) -> None:
     await browser.sign_in()
     journal = Journal()
     journal.add(consented(), *money(3))
@@ -190,7 +162,7 @@ async def test_the_numbers_of_a_day_and_the_agents(browser: Browser, hq: Desk) -
     assert "harbour-1" not in html
 
 
-async def test_days_and_branches_that_are_none(browser: Browser, hq: Desk) -> None:
+async def test_days_and_branches_that_are_none(browser: PlainBrowser, hq: Desk) -> None:
     await browser.sign_in()
     for query, said in (
         ("from=2026-02-30", "These days cannot be used"),
@@ -203,7 +175,7 @@ async def test_days_and_branches_that_are_none(browser: Browser, hq: Desk) -> No
         assert said in html
 
 
-async def test_one_coupons_life(browser: Browser, hq: Desk) -> None:
+async def test_one_coupons_life(browser: PlainBrowser, hq: Desk) -> None:
     await browser.sign_in()
     journal = Journal()
     journal.add(issued(1), redeemed(1))
@@ -226,7 +198,7 @@ async def test_one_coupons_life(browser: Browser, hq: Desk) -> None:
         assert "<b>" not in html.replace("<b>Beckon", "").replace(f"<b>{USER}", "")
 
 
-async def test_chinese_by_the_browser_or_by_choice(browser: Browser) -> None:
+async def test_chinese_by_the_browser_or_by_choice(browser: PlainBrowser) -> None:
     _, html = await browser.get("/", **{"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
     assert '<html lang="zh-Hans">' in html
     assert "登录" in html
@@ -241,7 +213,7 @@ async def test_chinese_by_the_browser_or_by_choice(browser: Browser) -> None:
     assert '<html lang="en">' in html
 
 
-async def test_the_stream_says_when_something_came(browser: Browser, hq: Desk) -> None:
+async def test_the_stream_says_when_something_came(browser: PlainBrowser, hq: Desk) -> None:
     await browser.sign_in()
     journal = Journal()
     journal.add(*money(2))
@@ -255,7 +227,7 @@ async def test_the_stream_says_when_something_came(browser: Browser, hq: Desk) -
     assert number(html, "redeemed") == "1"
 
 
-async def test_open_streams_do_not_hold_the_cloud_up(browser: Browser, running: CloudProcess) -> None:
+async def test_open_streams_do_not_hold_the_cloud_up(browser: PlainBrowser, running: CloudProcess) -> None:
     await browser.sign_in()
     async with browser.session.get(browser.url + "/events") as stream:
         assert await _next_event(stream) == "changed"
