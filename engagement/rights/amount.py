@@ -28,5 +28,9 @@ class Amount(Value):
         """The greater of both, each for itself: how two reports of a total that only rises are joined."""
         return Amount(units=max(self.units, other.units), minor=max(self.minor, other.minor))
 
+    def at_most(self, other: "Amount") -> "Amount":
+        """The lesser of both, each for itself."""
+        return Amount(units=min(self.units, other.units), minor=min(self.minor, other.minor))
+
 
 NOTHING = Amount()

@@ -33,8 +33,8 @@ class HeldAccount(Said):
 
 class LeaseRequest(Said):
     """``epoch``: of the ledger's file, whose lease this is. ``number`` rises with every request of that file, and is on its
-    disk before it is sent; the same number again is the same request again. ``grant``: the last sealed grant, by which an
-    HQ that was restored learns what it gave."""
+    disk before it is sent; the same number again is the same request again, to the octet. ``grant``: the last sealed grant,
+    by which an HQ that was restored learns what it gave."""
 
     epoch: LedgerEpoch
     number: Annotated[int, Field(ge=1, lt=2**48)]
@@ -43,8 +43,11 @@ class LeaseRequest(Said):
 
 
 class GrantedAccount(Said):
+    """``returned``: as far as HQ has taken it back, for a holder that dropped an account and takes it up again."""
+
     campaign: Annotated[CampaignId, SLUG]
     granted: Amount
+    returned: Amount = NOTHING
 
 
 class Grant(Said):
@@ -61,7 +64,8 @@ class Grant(Said):
 
 
 class LeaseAnswer(Said):
-    """``grant``: a sealed Grant. ``is_fenced``: HQ was restored and gives no more until it knows what others hold.
+    """``grant``: a sealed Grant, to be kept and sent with the next request. ``is_fenced``: HQ was restored and gives no more
+    until it knows what all hold; it knows of this ledger once that asks again with this grant, after ``slot_ms``.
     ``recalled``: campaigns of which HQ would like unused rights back, because others have none."""
 
     grant: Annotated[str, Field(max_length=GRANT_CHARS_MAX)]
