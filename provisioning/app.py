@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from engagement.estate.branch import Branch
 from engagement.ids import AgentName
+from provisioning.adapters.certificates import FolderRoot
 from provisioning.adapters.health_probe import ask_health
 from provisioning.adapters.home import Home
 from provisioning.adapters.home_files import only_owner
@@ -246,6 +247,7 @@ def _enrolling(store: Store) -> Enrolling:
         hq=HqCalls(
             url=address.cloud_api_url, ca_file=ca_file, user=HQ_USER, password=store.known.hq_password
         ),
+        root=FolderRoot(store.home.tls_folder),
         agent_health=lambda: asyncio.to_thread(ask_health, address.health_url, ca_file),
         put_claim=store.home.write_claim,
         say=say,

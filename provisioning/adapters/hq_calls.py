@@ -32,6 +32,7 @@ from provisioning.ports import (
     HqRefused,
     HqSilent,
 )
+from provisioning.services.claiming import HqOfClaims
 
 # A sign-in takes HQ 50 ms; on a machine that is just starting everything, some times that.
 _ANSWER_S = 5.0
@@ -57,7 +58,7 @@ class _Answer(NamedTuple):
             raise HqSilent("its answer is no JSON") from strange
 
 
-class HqCalls(Hq, HqAuthority, HqEstate):
+class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims):
     """``url``: HQ's address without a path; ``ca_file``: None for the system's authorities."""
 
     def __init__(self, *, url: str, ca_file: Path | None, user: str, password: str) -> None:
@@ -77,6 +78,16 @@ class HqCalls(Hq, HqAuthority, HqEstate):
     async def claim_code(self, branch: BranchCode, agent: AgentName) -> str:
         answer = await self._ask("POST", "/v1/claims", {"branch": branch, "agent": agent})
         return _text(answer.content, "claim_code")
+
+    @override
+    async def enrolled_key(self, agent: AgentName) -> bytes | None:
+        for each in await self._listed("/v1/agents", "agents"):
+            if each.get("name") == agent and each.get("public_key_hex") is not None:
+                try:
+                    return bytes.fromhex(each["public_key_hex"])
+                except (TypeError, ValueError) as strange:
+                    raise HqSilent("it lists a key that is none") from strange
+        return None
 
     @override
     async def authority(self) -> HqKey:

@@ -1,16 +1,18 @@
 """Makes HQ know this home's agent, and know it again when either side has lost what it knew of the other.
 
-Decides when the agent needs a claim code, and asks HQ for it; the agent enrols itself with it. An agent that HQ's people
-have revoked is left alone.
+HQ's key is certified first, and again when HQ has lost it or the root was issued anew. Decides when the agent needs a
+claim code, and asks HQ for it; the agent enrols itself with it. An agent that HQ's people have revoked is left alone.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from engagement.ids import AgentName, BranchCode
 from provisioning.faults import WorkFailed
-from provisioning.ports import Health, Hq, HqRefused, HqSilent
+from provisioning.ports import Health, Hq, HqAuthority, HqRefused, HqSilent, Root
+from provisioning.services.certifying import certify
 
 # While something is to be done; the agent looks for a code every 5 s.
 _SOON_S = 0.5
@@ -20,16 +22,21 @@ _CALM_S = 10.0
 _AGAIN_S, _AGAIN_S_MAX = 60.0, 3600.0
 
 
+class HqAtHome(Hq, HqAuthority, Protocol):
+    """HQ as a home's own operator reaches it."""
+
+
 @dataclass
 class Enrolling:
-    """``agent_health``: None while the agent does not answer; ``put_claim`` puts a code where the agent finds it.
+    """``root``: certifies HQ, which enrols nobody before; ``agent_health``: None while the agent does not answer; ``put_claim`` puts a code where the agent finds it.
 
     ``answered``: set once HQ was asked about the agent, and a code was put if it needs one.
     """
 
     branch: BranchCode
     agent: AgentName
-    hq: Hq
+    hq: HqAtHome
+    root: Root
     agent_health: Callable[[], Awaitable[Health | None]]
     put_claim: Callable[[str], None]
     say: Callable[[str], None]
@@ -57,6 +64,7 @@ class Enrolling:
         return again_s
 
     async def _look(self) -> float:
+        await certify(self.hq, self.root)
         state = await self.hq.agent_state(self.agent)
         health = await self.agent_health()
         if state == "revoked":

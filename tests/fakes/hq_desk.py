@@ -5,17 +5,37 @@ from dataclasses import dataclass, field
 from typing_extensions import override
 
 from engagement.ids import AgentName, BranchCode
-from provisioning.ports import Health, Hq, HqRefused, HqSilent
+from provisioning.ports import Certified, Health, Hq, HqAuthority, HqKey, HqRefused, HqSilent, Root
 
 
 @dataclass
-class HqDesk(Hq):
-    """``silent``: it does not answer; ``refusal``: why it gives no code."""
+class HandRoot(Root):
+    """``name``: which root it is; its certificates say what they were asked for."""
+
+    name: str = "the home's root"
+
+    @property
+    @override
+    def pem(self) -> str:
+        return self.name
+
+    @override
+    def certify(self, request_pem: str) -> Certified:
+        return Certified(f"{self.name} certifies: {request_pem}", self.name)
+
+
+@dataclass
+class HqDesk(Hq, HqAuthority):
+    """``silent``: it does not answer; ``refusal``: why it gives no code; ``pins``: the root that it will
+    not change unforced; None for any."""
 
     state: str | None = "unclaimed"
     silent: bool = False
     refusal: str | None = None
     codes_given: int = 0
+    certified: Certified | None = None
+    times_certified: int = 0
+    pins: str | None = None
 
     @override
     async def agent_state(self, agent: AgentName) -> str | None:
@@ -23,8 +43,23 @@ class HqDesk(Hq):
         return self.state
 
     @override
+    async def authority(self) -> HqKey:
+        self._answer()
+        return HqKey("HQ's request", self.certified)
+
+    @override
+    async def put_authority(self, certified: Certified, *, replace_root: bool) -> None:
+        self._answer()
+        if self.pins not in (None, certified.root_pem) and not replace_root:
+            raise HqRefused("agents have pinned another root")
+        self.certified = certified
+        self.times_certified += 1
+
+    @override
     async def claim_code(self, branch: BranchCode, agent: AgentName) -> str:
         self._answer()
+        if self.certified is None:
+            raise HqSilent("HQ is not certified")
         if self.refusal is not None:
             raise HqRefused(self.refusal)
         self.codes_given += 1

@@ -4,8 +4,9 @@ import asyncio
 from dataclasses import dataclass, field
 
 from engagement.ids import AgentName, BranchCode
+from provisioning.ports import Certified
 from provisioning.services.enrolling import Enrolling
-from tests.fakes.hq_desk import AgentBox, HqDesk
+from tests.fakes.hq_desk import AgentBox, HandRoot, HqDesk
 from tests.fakes.virtual_loop import run_virtually
 
 
@@ -20,6 +21,7 @@ class Desk:
             branch=BranchCode("HARBOUR"),
             agent=AgentName("harbour-1"),
             hq=self.hq,
+            root=HandRoot(),
             agent_health=self.agent.health,
             put_claim=self.agent.claims.append,
             say=self.said.append,
@@ -43,10 +45,38 @@ def test_a_new_agent_gets_one_code_before_it_runs_and_the_rest_is_its_own_work()
 
     run_virtually(story())
     assert desk.agent.claims == ["HARBOUR-harbour-1-1"]
+    assert desk.hq.times_certified == 1
     assert desk.said == [
         "HQ does not know this store's agent; it gets a claim code and enrols itself.",
         "harbour-1 is enrolled at HQ.",
     ]
+
+
+def test_hq_is_certified_again_when_it_has_lost_its_key() -> None:
+    desk = Desk(HqDesk(state="active"), AgentBox(frozenset()))
+
+    async def story() -> None:
+        await desk.run_for(60)
+        desk.hq.certified = None
+        await desk.run_for(60)
+
+    run_virtually(story())
+    assert desk.hq.times_certified == 2
+    assert desk.said == []
+
+
+def test_a_root_that_was_issued_anew_certifies_again() -> None:
+    desk = Desk(HqDesk(state="active"), AgentBox(frozenset()))
+    desk.hq.certified = Certified("by the root", "the home's root before")
+    run_virtually(desk.run_for(3600))
+    assert (desk.hq.times_certified, desk.said) == (1, [])
+
+
+def test_an_hq_of_another_root_is_told_and_does_not_hold_up_the_agent() -> None:
+    desk = Desk(HqDesk(pins="another root"))
+    run_virtually(desk.run_for(3600))
+    assert desk.enrolling.answered.is_set()
+    assert desk.said == ["harbour-1 cannot be enrolled at HQ: agents have pinned another root"]
 
 
 def test_an_enrolled_agent_is_left_alone() -> None:
