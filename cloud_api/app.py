@@ -4,6 +4,7 @@ Stopping: first the listener takes nothing more, then the services end, last the
 """
 
 import asyncio
+import gc
 import logging
 import shutil
 import signal
@@ -65,6 +66,7 @@ async def run_cloud(settings: Settings) -> None:
             parts = await _build(settings, storage, tls)
             tending = group.create_task(parts.tending.run(), name="tending")
             app = build_app(parts)
+            gc.freeze()  # what the start made stays: no collection need look through it while batches come in
             async with serving(app, address=settings.address, port=settings.port, tls=tls.context) as port:
                 _LOG.info(
                     "serving",

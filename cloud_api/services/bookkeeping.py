@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -37,7 +37,7 @@ def book(entries: Sequence[Entry], zone: ZoneInfo, *, written: Iterable[Written]
     judged = judge_entries(entries, written)
     letters = [DeadLetter(entry.seq, fault.value, entry.body) for entry, fault in judged.apart]
     money = chain.from_iterable(_lines(each, days) for each in judged.columns if each.kind.lane is Lane.MONEY)
-    return Booked(sorted(money, key=attrgetter("seq")), letters, count(judged.columns, days))
+    return Booked(sorted(money, key=itemgetter(0)), letters, count(judged.columns, days))
 
 
 class _Fields(NamedTuple):

@@ -82,13 +82,14 @@ def encode_batch(batch: Batch, *, by_name: bool = False) -> bytes:
     does not hold here could not be restored there.
     """
     _demand_sendable(batch)
-    stamps = [entry.stamp for entry in batch.entries]
-    _demand_stamps(stamps)
+    stamps_ms = [entry.stamp.wall_ms for entry in batch.entries]
+    counters = [entry.stamp.counter for entry in batch.entries]
+    _demand_stamps(stamps_ms, counters)
     data = b"".join(
         (
             _write_start(batch),
-            write_numbers([stamp.wall_ms for stamp in stamps]),
-            write_numbers([stamp.counter for stamp in stamps]),
+            write_numbers(stamps_ms),
+            write_numbers(counters),
             _write_entries(batch.entries, by_name),
         )
     )
@@ -107,8 +108,8 @@ def decode_batch(data: bytes, *, entries_max: int) -> Batch:
     if start.first_seq + count > NUMBER_BELOW:
         raise MalformedBatch("first_seq", start.first_seq, f"what ends below {NUMBER_BELOW}")
     stamps_ms = read_numbers(reader, count, "wall_ms of the stamps")
-    stamps = [*map(HybridTime, stamps_ms, read_numbers(reader, count, "counter of the stamps"))]
-    _demand_stamps(stamps)
+    counters = read_numbers(reader, count, "counter of the stamps")
+    _demand_stamps(stamps_ms, counters)
     written = _read_written(reader, stamps_ms)
     if reader.left:
         raise MalformedBatch("end", f"{reader.left} bytes more", "the check right after the last column")
@@ -117,9 +118,8 @@ def decode_batch(data: bytes, *, entries_max: int) -> Batch:
     check, expected = data[len(body) :], _check(body, heads[-1])
     if check != expected:
         raise MalformedBatch("check", check.hex(), expected.hex())
-    entries = map(
-        Entry, repeat(start.lane), range(start.first_seq, start.first_seq + count), stamps, bodies, heads
-    )
+    seqs, stamps = range(start.first_seq, start.first_seq + count), map(HybridTime, stamps_ms, counters)
+    entries = map(Entry, repeat(start.lane), seqs, stamps, bodies, heads)
     return Batch(*start, tuple(entries), written)
 
 
@@ -245,11 +245,11 @@ def _demand_sendable(batch: Batch) -> None:
         )
 
 
-def _demand_stamps(stamps: Sequence[HybridTime]) -> None:
+def _demand_stamps(stamps_ms: Sequence[int], counters: Sequence[int]) -> None:
     """Errors: MalformedBatch."""
     for name, numbers, least in (
-        ("wall_ms of the stamps", [stamp.wall_ms for stamp in stamps], -NUMBER_BELOW),
-        ("counter of the stamps", [stamp.counter for stamp in stamps], 0),
+        ("wall_ms of the stamps", stamps_ms, -NUMBER_BELOW),
+        ("counter of the stamps", counters, 0),
     ):
         for extreme in (min(numbers), max(numbers)):
             if not least <= extreme < NUMBER_BELOW:

@@ -81,11 +81,15 @@ class Agent:
     start_s: float
 
     def anon_mb(self) -> float:
-        """Anonymous memory, in units of 10**6 bytes. Source: /proc/PID/smaps_rollup."""
-        for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Anonymous:"):
-                return int(line.split()[1]) * 1024 / 1e6
-        raise RuntimeError("no Anonymous line in smaps_rollup")
+        return anon_mb(self.pid)
+
+
+def anon_mb(pid: int) -> float:
+    """Anonymous memory of a process, in units of 10**6 bytes. Source: /proc/PID/smaps_rollup."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise RuntimeError("no Anonymous line in smaps_rollup")
 
 
 def keep_ledger(home: Home, name: str) -> Path:
