@@ -19,6 +19,27 @@ from tests.needs import CHROMIUM, needs_chromium
 
 DAY = "/?from=2026-11-21&to=2026-11-21"
 CODE = make_short_code(key=b"k", agent_number=1, lease_number=1, serial=1, not_before_min=1)
+REPORT = {
+    "bundle_sequence": 1,
+    "status": "degraded",
+    "issues": ["radio_lost", "of_a_later_version"],
+    "backlog": {"money": 12, "engagement": 1043, "telemetry": 0},
+    "version": "1",
+}
+# Every page and what asks before it is done.
+PAGES = (
+    DAY,
+    "/?branch=none",
+    "/coupon",
+    "/agents/harbour-1",
+    "/agents/harbour-1?judged=2&used=1",
+    "/agents/park-1",
+    "/agents/nobody",
+    "/agents/harbour-1/revoke",
+    "/campaigns/welcome",
+    "/campaigns/welcome/stop",
+    "/campaigns/shake",
+)
 # From redemption to console, on a good line.
 _LAG_MS_MAX = 2000
 
@@ -136,20 +157,85 @@ async def test_everything_works_without_scripts(hq: Desk) -> None:
         await expect(page.locator(".timeline li")).to_have_count(2)
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no_scripts"])
+async def test_a_campaign_is_stopped_everywhere(hq: Desk, scripts: bool) -> None:
+    async with browser(hq, java_script_enabled=scripts) as page:
+        await sign_in(page)
+        await page.get_by_role("link", name="20 off").first.click()
+        await expect(page.locator("[data-of=state]")).to_have_text("Running")
+        await page.get_by_role("link", name="Stop everywhere").click()
+        await expect(page.get_by_role("radio", name="They are still redeemed")).to_be_checked()
+        await page.get_by_role("link", name="Do not").click()
+        await expect(page.locator("[data-of=state]")).to_have_text("Running")
+        await page.get_by_role("link", name="Stop everywhere").click()
+        await page.get_by_text("They are refused").click()
+        await page.get_by_role("button", name="Stop everywhere").click()
+        await expect(page.locator("[data-of=state]")).to_have_text("Stopped")
+        await expect(page.locator("[data-of=stopped]")).to_contain_text("refused at the tills")
+        await expect(page.get_by_role("link", name="Stop everywhere")).to_have_count(0)
+
+
+async def test_a_stop_made_elsewhere_is_seen_at_once(hq: Desk) -> None:
+    async with browser(hq) as page:
+        await sign_in(page)
+        await page.goto("/campaigns/welcome")
+        await expect(page.locator("#state")).to_have_text("Live")
+        status, _ = await hq.ask(
+            "POST", "/v1/campaigns/welcome/stop", {"honour_issued": True}, route="/v1/campaigns/{id}/stop"
+        )
+        assert status == 200
+        await expect(page.locator("[data-of=state]")).to_have_text("Stopped", timeout=_LAG_MS_MAX)
+        await expect(page.locator("[data-of=stopped]")).to_contain_text("still redeemed")
+
+
+async def test_an_agents_troubles_come_by_themselves_and_leave_the_focus(hq: Desk) -> None:
+    journal = a_day()
+    journal.add_raw(Lane.MONEY, b"{}")
+    await send(hq, journal)
+    async with browser(hq) as page:
+        await sign_in(page)
+        await page.get_by_role("link", name=AGENT).click()
+        await expect(page.locator("#state")).to_have_text("Live")
+        await page.locator("#judge").focus()
+        await hq.say(AGENT, "reports", REPORT)
+        await expect(page.get_by_text("It hears no beacons.")).to_be_visible(timeout=_LAG_MS_MAX)
+        await expect(page.locator("#judge")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("status").filter(has_text="judged again")).to_contain_text(
+            "1 judged again: 0 count now, 1 stay."
+        )
+
+
+async def test_an_agent_is_revoked_by_hand(hq: Desk) -> None:
+    async with browser(hq) as page:
+        await sign_in(page)
+        await page.goto("/agents/harbour-1?lang=zh-Hans")
+        await page.get_by_role("link", name="吊销").click()
+        await page.get_by_role("button", name="吊销").click()
+        await expect(page.get_by_text("此设备已被吊销")).to_be_visible()
+        await expect(page.locator("[data-agent=harbour-1]")).to_contain_text("已吊销")
+
+
 @pytest.mark.parametrize("size", [TABLET, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_no_barrier_that_axe_finds(hq: Desk, tmp_path: Path, size: dict[str, int], scheme: str) -> None:
     journal = a_day()
     journal.add_raw(Lane.MONEY, b"{}")
     await send(hq, journal)
+    await hq.say(AGENT, "reports", REPORT)
+    stop = {"honour_issued": False}
+    await hq.ask("POST", "/v1/campaigns/shake/stop", stop, route="/v1/campaigns/{id}/stop")
     async with browser(hq, viewport=size, color_scheme=scheme) as page:
         await sign_in(page, password="wrong")
         await _check(page, tmp_path / "sign_in.png")
         await sign_in(page)
         await expect(page.locator("#state")).to_have_text("Live")
-        for address in (DAY, "/?branch=none", DAY + "&lang=zh-Hans", "/?lang=en", "/coupon"):
-            await page.goto(address)
-            await _check(page, tmp_path / f"page{len(address)}.png")
+        for language in ("zh-Hans", "en"):
+            await page.goto(f"/?lang={language}")
+            for number, address in enumerate(PAGES):
+                await page.goto(address)
+                await _check(page, tmp_path / f"page{number}.png")
+        await page.goto("/coupon")
         for code in ("1", CODE):
             await page.locator("#code").fill(code)
             async with page.expect_navigation():
