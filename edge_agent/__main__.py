@@ -27,10 +27,18 @@ def main(arguments: list[str] | None = None) -> int:
         from edge_agent.record_command import main_record
 
         return main_record(args)
-    return _run(args.config)
+    settings = _settings(args.config)
+    if isinstance(settings, int):
+        return settings
+    if args.command == "enrol":
+        from edge_agent.enrol_command import main_enrol
+
+        return main_enrol(args, settings)
+    return _serve(settings)
 
 
 def _parser() -> argparse.ArgumentParser:
+    from edge_agent.enrol_command import add_enrol_parser
     from edge_agent.record_command import add_record_parser
     from edge_agent.replay_command import add_replay_parser
 
@@ -46,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve one store until SIGINT or SIGTERM. Settings may also be given as BECKON_AGENT_<KEY>.",
     )
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
+    add_enrol_parser(commands)
     add_replay_parser(commands)
     add_record_parser(commands)
     return parser
@@ -55,27 +64,26 @@ def _stopped_early(_number: int, _frame: object) -> NoReturn:
     raise SystemExit(EXIT_DONE)
 
 
-def _run(config: Path) -> int:
+def _settings(config: Path) -> "Settings | int":
+    """The exit code when they cannot be used."""
     from pydantic import ValidationError
 
-    from edge_agent.adapters.log_lines import log_to_stderr
     from edge_agent.config import complaints, load_settings
 
     try:
-        settings = load_settings(config)
+        return load_settings(config)
     except (OSError, tomllib.TOMLDecodeError) as failure:
         return _say(f"beckon-agent: settings: {config}: {failure}", EXIT_WRONG)
     except ValidationError as invalid:
         lines = (f"beckon-agent: settings: {line}" for line in complaints(invalid))
         return _say("\n".join(lines), EXIT_WRONG)
-    log_to_stderr(settings.log_level)
-    return _serve(settings)
 
 
 def _serve(settings: "Settings") -> int:
     import uvloop
 
     from edge_agent.adapters.bundle_file import BundleRefused
+    from edge_agent.adapters.log_lines import log_to_stderr
     from edge_agent.adapters.open_files import allow_all_open_files
     from edge_agent.adapters.radio_choice import RadioRefused
     from edge_agent.adapters.sqlite_file import LedgerRefused
@@ -83,6 +91,7 @@ def _serve(settings: "Settings") -> int:
     from edge_agent.app import run_agent
     from edge_agent.ports import StoreFailed
 
+    log_to_stderr(settings.log_level)
     allow_all_open_files()
     try:
         uvloop.run(run_agent(settings))

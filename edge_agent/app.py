@@ -16,9 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from edge_agent.adapters.bundle_file import read_bundle
 from edge_agent.adapters.clock import SystemClock
-from edge_agent.adapters.enrolment_files import FolderEnrolmentFiles
 from edge_agent.adapters.entropy import SystemEntropy
 from edge_agent.adapters.guest_door import Entrance, GuestDoor, limits_of_process
 from edge_agent.adapters.guest_http.apps import build_guest_apps
@@ -36,6 +34,7 @@ from edge_agent.adapters.tls import ServerTls, load_server_tls
 from edge_agent.adapters.visit_key_file import VisitKeyFile
 from edge_agent.config import Settings
 from edge_agent.ports import Clock, Entropy, Radio
+from edge_agent.running import at_work, listen_on, set_up_runner
 from edge_agent.services.announcing import keep_announcing
 from edge_agent.services.board import Board
 from edge_agent.services.cashiers import Cashiers
@@ -47,10 +46,12 @@ from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
 from edge_agent.services.pruning import Pruning
 from edge_agent.services.redeeming import Redeeming
+from edge_agent.services.reporting import Reporting
 from edge_agent.services.syncing import Syncing
 from edge_agent.services.tending import Tending
 from edge_agent.services.ticketing import Ticketing
 from edge_agent.services.visit_keys import VisitKeys
+from edge_agent.setup_mode import LINK_KEY_FILE, Machine, Start, root_in_file, start_of
 from engagement.estate.bundle import Bundle
 
 _LOG = logging.getLogger(__name__)
@@ -58,14 +59,8 @@ _LOG = logging.getLogger(__name__)
 LEDGER_FILE = "ledger.db"
 AGENT_KEYS_FILE = "agent-keys.json"
 VISIT_KEYS_FILE = "visit-keys.json"
-LINK_KEY_FILE = "link-key.json"
-ENROLMENT_FILE = "enrolment.json"
-# Open requests may finish this long after the stop; systemd and `beckon up` allow 20 s in all.
-_REQUESTS_S_MAX = 3.0
 # HQ may have the day's last sales this long after the listeners closed; what is left goes out at the next start.
 _LAST_SYNC_S_MAX = 3.0
-# Tills that come back in the same instant wait in the kernel, not at our door.
-_BACKLOG = 4096
 # A phone asks for all that it needs within seconds; aiohttp would keep its place for an hour.
 _GUEST_IDLE_S_MAX = 15.0
 # A till keeps its connection through a quiet hour, so that a redemption waits for no handshake; aiohttp's default.
@@ -87,27 +82,31 @@ class _Services:
 
 
 async def run_agent(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM; a mini-PC that knows no store yet serves its setting up first.
 
     Errors: BundleRefused, CertificateRefused, RadioRefused, LedgerRefused for what the caller should mend; OSError
     when a port is taken; StoreFailed when the disk fails.
     """
     stop = _stop_on_signals()
-    bundle = read_bundle(settings.bundle)
     tls = load_server_tls(settings.tls_certificate, settings.tls_key)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    clock, entropy = SystemClock(), SystemEntropy()
+    clock, entropy, systemd = SystemClock(), SystemEntropy(), Systemd()
+    line = Line(clock.now(), root_in_file=root_in_file(settings.hq_ca_file))
+    machine = Machine(settings, tls, clock, entropy, line, systemd, stop)
+    start = await start_of(machine)
+    if start is None:
+        return
+    bundle = start.bundle
     radio = await choose_radio(settings, bundle.own_agent, clock)
     options = StoreOptions(commit_batch_max=settings.commit_batch_max)
     opening = open_sqlite_store(settings.home / LEDGER_FILE, clock=clock, entropy=entropy, options=options)
     async with opening as store, asyncio.TaskGroup() as group:
         clock.raise_floor(store.newest_ms)
         group.create_task(store.run(), name="store")
-        systemd, line = Systemd(), Line(clock.now())
         services = _build_services(settings, bundle, tls, clock, entropy, store, radio, systemd, line)
         try:
             async with (
-                _linked(group, settings, services.premises, line),
+                _linked(group, machine, services, start),
                 _serving(settings, tls, services, bundle),
                 _running(group, settings, bundle, entropy, services),
             ):
@@ -187,46 +186,31 @@ async def _running(
     }
     # On loopback there is nobody to be found by.
     if settings.announce and not ip_address(settings.staff_address).is_loopback:
-        lan = ZeroconfLan(
+        lan = ZeroconfLan.of_store(
             address=settings.staff_address,
             port=settings.staff_https_port,
             branch=bundle.branch.code,
             agent=bundle.agent,
         )
         jobs["lan"] = keep_announcing(lan, entropy)
-    async with _at_work(group, jobs):
+    async with at_work(group, jobs):
         yield
-
-
-@asynccontextmanager
-async def _at_work(
-    group: asyncio.TaskGroup, jobs: dict[str, Coroutine[Any, Any, None]]
-) -> AsyncIterator[None]:
-    tasks = [group.create_task(job, name=name) for name, job in jobs.items()]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 @asynccontextmanager
 async def _linked(
-    group: asyncio.TaskGroup, settings: Settings, premises: Premises, line: Line
+    group: asyncio.TaskGroup, machine: Machine, services: _Services, start: Start
 ) -> AsyncIterator[None]:
-    """The line to HQ while the block runs, and once more after it; nothing where the settings name no HQ."""
-    if settings.hq_url is None:
-        yield
-        return
+    """The line to HQ while the block runs, and once more after it; where nobody expects one it waits for a claim code."""
+    settings, line, premises = machine.settings, machine.line, services.premises
     agent, clock, entropy, store = (
         premises.bundle.agent,
         premises.clock,
         premises.entropy,
         premises.store,
     )
+    line.bundle_refused_because = start.damaged_because
     key = load_link_key(settings.home / LINK_KEY_FILE, entropy)
-    files = FolderEnrolmentFiles(enrolment=settings.home / ENROLMENT_FILE, claim=settings.claim_file)
     async with open_hq_client(
         hq_url=settings.hq_url,
         ca_file=settings.hq_ca_file,
@@ -236,14 +220,27 @@ async def _linked(
         entropy=entropy,
         sign=key.sign,
     ) as uplink:
-        enrolling = Enrolling(agent, key.public, clock, entropy, uplink, files, line)
+        is_expected = settings.hq_url is not None or start.sealed_by is not None
+        enrolling = Enrolling(
+            agent, key.public, clock, entropy, uplink, machine.enrolment_files, line, is_expected=is_expected
+        )
+        reporting = Reporting(
+            premises,
+            desk=uplink,
+            health=services.tending,
+            keeping=machine.kept_bundle,
+            line=line,
+            root_pem=lambda: line.root_pem,
+            sealed_by=start.sealed_by,
+        )
         syncing = Syncing(agent=agent, clock=clock, entropy=entropy, store=store, uplink=uplink, line=line)
         jobs = {
             "enrolling": enrolling.run(),
+            "reporting": reporting.run(),
             "syncing": syncing.run(),
             "pruning": Pruning(clock, store).run(),
         }
-        async with _at_work(group, jobs):
+        async with at_work(group, jobs):
             yield
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_SYNC_S_MAX):
@@ -270,28 +267,17 @@ async def _serving(
         health=services.tending,
     )
     async with AsyncExitStack() as stack:
-        http = await _set_up(stack, guest.http, idle_s_max=_GUEST_IDLE_S_MAX)
-        https = await _set_up(stack, guest.https, idle_s_max=_GUEST_IDLE_S_MAX)
+        http = await set_up_runner(stack, guest.http, idle_s_max=_GUEST_IDLE_S_MAX)
+        https = await set_up_runner(stack, guest.https, idle_s_max=_GUEST_IDLE_S_MAX)
         address = settings.guest_address
         entrances = (
             Entrance(address, settings.guest_http_port, _server_of(http)),
             Entrance(address, settings.guest_https_port, _server_of(https), tls.context),
         )
         await stack.enter_async_context(services.door.attended(*entrances))
-        till = await _set_up(stack, staff, idle_s_max=_TILL_IDLE_S_MAX)
-        await web.TCPSite(
-            till, settings.staff_address, settings.staff_https_port, ssl_context=tls.context, backlog=_BACKLOG
-        ).start()
+        till = await set_up_runner(stack, staff, idle_s_max=_TILL_IDLE_S_MAX)
+        await listen_on(till, settings.staff_address, settings.staff_https_port, tls.context)
         yield
-
-
-async def _set_up(stack: AsyncExitStack, app: web.Application, *, idle_s_max: float) -> web.AppRunner:
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=_REQUESTS_S_MAX, keepalive_timeout=idle_s_max
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    return runner
 
 
 def _server_of(runner: web.AppRunner) -> web.Server:

@@ -46,8 +46,9 @@ class Settings(BaseSettings):
         NamedPath, Field(description="Folder of the ledger, the keys and the ballast; made when missing.")
     ]
     bundle: Annotated[
-        NamedPath, Field(description="The bundle file that HQ's provisioning wrote for this agent.")
-    ]
+        NamedPath | None,
+        Field(description="A bundle file for a store without HQ. HQ's own bundle outranks it once enrolled."),
+    ] = None
     guest_address: Annotated[
         Address, Field(description="Address that shoppers' phones reach; the guest network only.")
     ] = "127.0.0.1"
@@ -77,17 +78,21 @@ class Settings(BaseSettings):
     ] = True
     hq_url: Annotated[
         HttpsUrl | None,
-        Field(description="HQ's address. Without one the agent works unlinked and keeps all."),
+        Field(description="HQ's address, if it is not to be the one that the claim code says."),
     ] = None
     hq_ca_file: Annotated[
         NamedPath | None,
         Field(
-            description="Authorities (PEM) that HQ's certificate must come from; by default the machine's."
+            description="Authorities (PEM) that HQ's certificate must come from; by default the root that the claim "
+            "code names."
         ),
     ] = None
     claim_file: Annotated[
         NamedPath | None,
-        Field(description="Where a claim code is put to enrol this agent at HQ; deleted once it is used."),
+        Field(
+            description="Where a claim code is put to enrol this agent at HQ; deleted once it is used. By default "
+            "claim.txt in home."
+        ),
     ] = None
     commit_batch_max: Annotated[
         int,
@@ -96,6 +101,11 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severity that is logged.")
     ] = "INFO"
+
+    @property
+    def claim_path(self) -> Path:
+        """Where a claim code is put."""
+        return self.claim_file or self.home / "claim.txt"
 
     @property
     def guest_base_url(self) -> str:

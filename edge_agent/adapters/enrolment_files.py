@@ -11,9 +11,9 @@ _CLAIM_BYTES_MAX = 4096
 
 
 class FolderEnrolmentFiles(EnrolmentFiles):
-    """``claim``: None where nobody will put a code."""
+    """``claim``: where people and the desk put a code."""
 
-    def __init__(self, *, enrolment: Path, claim: Path | None) -> None:
+    def __init__(self, *, enrolment: Path, claim: Path) -> None:
         self._enrolment = enrolment
         self._claim = claim
 
@@ -28,8 +28,6 @@ class FolderEnrolmentFiles(EnrolmentFiles):
         replace_file(self._enrolment, enrolment.model_dump_json().encode())
 
     def claim_text(self) -> str | None:
-        if self._claim is None:
-            return None
         try:
             with self._claim.open("rb") as file:
                 text = file.read(_CLAIM_BYTES_MAX).decode()
@@ -37,6 +35,8 @@ class FolderEnrolmentFiles(EnrolmentFiles):
             return None
         return text.strip() or None
 
+    def put_claim(self, text: str) -> None:
+        replace_file(self._claim, text.encode())
+
     def drop_claim(self) -> None:
-        if self._claim is not None:
-            self._claim.unlink(missing_ok=True)
+        self._claim.unlink(missing_ok=True)

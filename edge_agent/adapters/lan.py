@@ -4,29 +4,41 @@ mDNS proves nothing: it only helps to find the agent. The guest network never he
 """
 
 import asyncio
+from collections.abc import Mapping
 from ipaddress import ip_address
 
 from zeroconf import ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
 
 from edge_agent.ports import Lan
-
-SERVICE_TYPE = "_beckon._tcp.local."
+from engagement.line.setup import FINGERPRINT_KEY, SERVICE_TYPE, STATE_KEY, STATE_NEW
 
 
 class ZeroconfLan(Lan):
-    """``address`` and ``port``: the staff listener's; ``branch`` and ``agent`` are told to whoever looks."""
+    """``address`` and ``port``: the staff listener's; ``name`` and ``told`` are for whoever looks."""
 
-    def __init__(self, *, address: str, port: int, branch: str, agent: str) -> None:
+    def __init__(self, *, address: str, port: int, name: str, told: Mapping[str, str]) -> None:
         self._address = address
         self._info = ServiceInfo(
             SERVICE_TYPE,
-            f"{agent}-{branch}.{SERVICE_TYPE}",
+            f"{name}.{SERVICE_TYPE}",
             addresses=[ip_address(address).packed],
             port=port,
-            properties={"branch": branch, "agent": agent, "path": "/till"},
-            server=f"{agent}-{branch}.local.",
+            properties=dict(told),
+            server=f"{name}.local.",
         )
+
+    @classmethod
+    def of_store(cls, *, address: str, port: int, branch: str, agent: str) -> "ZeroconfLan":
+        """For tills and people of a store that works."""
+        told = {"branch": branch, "agent": agent, "path": "/till"}
+        return cls(address=address, port=port, name=f"{agent}-{branch}", told=told)
+
+    @classmethod
+    def of_new_box(cls, *, address: str, port: int, fingerprint: str) -> "ZeroconfLan":
+        """For the desk that sets this box up."""
+        told = {STATE_KEY: STATE_NEW, FINGERPRINT_KEY: fingerprint}
+        return cls(address=address, port=port, name=f"beckon-{fingerprint.lower()}", told=told)
 
     async def announce(self) -> None:
         async with AsyncZeroconf(interfaces=[self._address]) as zeroconf:

@@ -51,6 +51,9 @@ class EnrolmentFiles(Protocol):
     def claim_text(self) -> str | None:
         """What the claim file holds; None when there is none."""
 
+    def put_claim(self, text: str) -> None:
+        """Durable when this returns."""
+
     def drop_claim(self) -> None: ...
 
 
@@ -98,8 +101,9 @@ class Enrolling:
                     await self._wanted.wait()
             self._wanted.clear()
 
-    def look_now(self) -> None:
-        """A code was put there just now, by somebody who waits."""
+    def put_claim(self, text: str) -> None:
+        """Take a code from somebody who waits. Errors: OSError."""
+        self.files.put_claim(text)
         self._wanted.set()
 
     async def look(self) -> float:

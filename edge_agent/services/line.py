@@ -43,7 +43,8 @@ class Trouble(NamedTuple):
 
 @dataclass
 class Line:
-    """``began``: when this agent started, for a line that never answered since.
+    """``began``: when this agent started, for a line that never answered since. ``root_in_file``: HQ's root (PEM) as the
+    settings name it, for an enrolment that told none.
 
     ``enrolment``: None while there is none. ``not_enrolled_because``: None while enrolled or not tried yet. ``refused_code``: why HQ takes nothing from this
     agent. ``held``: why a lane does not go out, by HQ's code or ours. ``refused_entries``: how many HQ keeps apart.
@@ -53,6 +54,7 @@ class Line:
 
     began: Moment
     enrolled: asyncio.Event = field(default_factory=asyncio.Event)
+    root_in_file: str | None = None
     enrolment: Enrolment | None = None
     not_enrolled_because: str | None = None
     last_contact: Moment | None = None
@@ -66,7 +68,7 @@ class Line:
     @property
     def root_pem(self) -> str | None:
         """HQ's root, as pinned at enrolment; None while none is known."""
-        return (self.enrolment.root_pem or None) if self.enrolment is not None else None
+        return None if self.enrolment is None else self.enrolment.root_pem or self.root_in_file
 
     @property
     def last_contact_ms(self) -> int | None:

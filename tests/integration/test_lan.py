@@ -12,7 +12,7 @@ from tests.needs import needs_command, needs_root
 _ANNOUNCE = """
 import asyncio, sys
 from edge_agent.adapters.lan import ZeroconfLan
-lan = ZeroconfLan(address=sys.argv[1], port=8612, branch="HARBOUR", agent="harbour-1")
+lan = ZeroconfLan.of_store(address=sys.argv[1], port=8612, branch="HARBOUR", agent="harbour-1")
 async def main():
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(15, stop.set)

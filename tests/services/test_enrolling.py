@@ -46,6 +46,10 @@ class Files:
     def claim_text(self) -> str | None:
         return self.claim
 
+    def put_claim(self, text: str) -> None:
+        self._demand_working()
+        self.claim = text
+
     def drop_claim(self) -> None:
         self._demand_working()
         self.claim = None
@@ -346,8 +350,7 @@ def test_a_code_that_is_handed_over_does_not_wait_for_the_next_look() -> None:
     async def story(bench: Bench) -> None:
         enrolling = bench.start()
         await asyncio.sleep(1)
-        bench.files.claim = claim_text(CLAIM)
-        enrolling.look_now()
+        enrolling.put_claim(claim_text(CLAIM))
         await asyncio.sleep(0.2)
         assert bench.line.enrolled.is_set()
 

@@ -6,7 +6,7 @@ from edge_agent.adapters.metrics import CONTENT_TYPE
 from edge_agent.adapters.staff_http.models import BacklogAnswer, HealthAnswer, IssueAnswer
 from edge_agent.adapters.staff_http.operations import Operations, json_response
 from edge_agent.adapters.staff_http.parts import PARTS
-from edge_agent.services.status import Status
+from edge_agent.services.status import HealthReport, Status
 from engagement.clock.moment import from_ms
 from engagement.journal.event import Lane
 
@@ -16,7 +16,12 @@ PROBES = Operations()
 @PROBES.tells("/health", "How the agent is", answers={200: HealthAnswer, 503: HealthAnswer})
 async def health(request: web.Request) -> web.StreamResponse:
     report = request.app[PARTS].health.report()
-    answer = HealthAnswer(
+    return json_response(health_answer(report), 503 if report.status is Status.FAILING else 200)
+
+
+def health_answer(report: HealthReport) -> HealthAnswer:
+    """A report as /health tells it."""
+    return HealthAnswer(
         status=report.status.value,
         issues=[
             IssueAnswer(code=issue.code, since=from_ms(issue.since_ms), means=issue.means, do=issue.do)
@@ -31,7 +36,6 @@ async def health(request: web.Request) -> web.StreamResponse:
         clock_error_ms=report.clock_error_ms,
         store=report.store_version,
     )
-    return json_response(answer, 503 if report.status is Status.FAILING else 200)
 
 
 @PROBES.tells("/metrics", "Figures for Prometheus", answers={200: "text/plain"})
