@@ -120,7 +120,7 @@ class Claiming:
             check_offer(offer, fingerprint=fingerprint)
         except (BoxSilent, SetupRefused) as trouble:
             return f"{box}: {trouble}"
-        return MeantBox(box, offer, fingerprint)
+        return MeantBox(box, offer, key_fingerprint(bytes.fromhex(offer.public_key_hex)))
 
     async def enrol(self, branch: BranchCode, agent: AgentName, meant: MeantBox) -> None:
         """Return once HQ knows this very box as the agent. Errors: WorkFailed, HqSilent, HqRefused."""
