@@ -104,7 +104,7 @@ def _known(machine: Machine) -> Start | _Damaged:
     settings, damaged = machine.settings, None
     enrolment = machine.enrolment_files.load()
     root_pem = (enrolment.root_pem or machine.line.root_in_file) if enrolment is not None else None
-    if enrolment is not None and root_pem is not None:
+    if settings.bundle is None and enrolment is not None and root_pem is not None:
         try:
             kept = recall(machine.kept_bundle, root_pem=root_pem, agent=enrolment.agent)
         except BundleUnfit as unfit:
