@@ -74,6 +74,12 @@ class _Reported(Collector):
         for lane, entries in report.backlog.items():
             backlog.add_metric([lane.value], entries)
         yield backlog
+        rights = GaugeMetricFamily(
+            f"{_PREFIX}rights_left", "Coupons that HQ lets this agent still give out.", labels=["campaign"]
+        )
+        for campaign, coupons in self._counts.rights_left.items():
+            rights.add_metric([campaign], coupons)
+        yield rights
         yield from self._single()
 
     def _single(self) -> Iterator[Metric]:

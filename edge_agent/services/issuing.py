@@ -1,7 +1,11 @@
 """Gives coupons out: the welcome offer, the shake's prize, the welcome-back offer."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from edge_agent.ports import StoreFull
 from edge_agent.services.premises import Premises
+from edge_agent.services.rights import Rights
 from engagement.campaign.issue import (
     COUPON_SECRET_CHARS,
     IssueRequest,
@@ -30,12 +34,18 @@ from engagement.ids import CampaignId, LocalDay, SubjectId
 from engagement.refusal.reason import Reason
 from engagement.refusal.refusal import Refusal
 
+T = TypeVar("T")
+
 
 class Issuing:
-    """Every coupon that leaves this agent passes here; it is on disk before it is returned."""
+    """Every coupon that leaves this agent passes here; it is on disk before it is returned.
 
-    def __init__(self, premises: Premises) -> None:
+    ``rights``: where more comes from when a lease is short; without them it is sold out at once.
+    """
+
+    def __init__(self, premises: Premises, rights: Rights | None = None) -> None:
         self._premises = premises
+        self._rights = rights or Rights(premises.clock)
 
     def campaigns_on(self, trigger: str) -> list[Campaign]:
         """The bundle's campaigns with this trigger, in the bundle's order."""
@@ -53,13 +63,17 @@ class Issuing:
 
     async def give(self, campaign: Campaign, subject: SubjectId) -> CouponRecord | Refusal:
         """One coupon to a subject, or why not; a subject at its limit keeps what it has."""
-        request = self._request(campaign, subject)
-        try:
+
+        async def attempt() -> CouponRecord | Refusal:
+            request = self._request(campaign, subject)
             return await self._premises.store.decide(
                 desk_keys(request), issue_rule(request, self._premises.mint)
             )
-        except StoreFull:
-            return Refusal(Reason.STORE_FULL)
+
+        answer = await self._drawn(campaign.id, attempt)
+        if isinstance(answer, CouponRecord):
+            self._rights.gave(campaign.id)
+        return answer
 
     async def play(self, campaign_id: CampaignId, subject: SubjectId, nonce: bytes) -> PlayAnswer | Refusal:
         """One shake or held button. Errors: ValueError when the nonce is not 16 bytes."""
@@ -68,27 +82,32 @@ class Issuing:
         campaign = self._premises.campaigns.get(campaign_id)
         if campaign is None or campaign.trigger.on != "shake":
             return Refusal(Reason.UNKNOWN_CAMPAIGN)
-        request = PlayRequest(
-            issue=self._request(campaign, subject),
-            nonce=nonce,
-            fresh_seed=self._premises.entropy.token(SEED_BYTES),
-        )
-        try:
+        fresh_seed = self._premises.entropy.token(SEED_BYTES)
+
+        async def attempt() -> PlayAnswer | Refusal:
+            request = PlayRequest(self._request(campaign, subject), nonce, fresh_seed)
             return await self._premises.store.decide(
                 play_keys(request), play_rule(request, self._premises.mint)
             )
-        except StoreFull:
-            return Refusal(Reason.STORE_FULL)
+
+        answer = await self._drawn(campaign_id, attempt)
+        if isinstance(answer, PlayAnswer) and answer.coupon is not None:
+            self._rights.gave(campaign_id)
+        return answer
 
     async def plays_left(self, campaign: Campaign, subject: SubjectId) -> int | Refusal:
         """How often the subject may still play today, at least 1, or why it may not; nothing is written."""
-        request = self._request(campaign, subject)
-        desk = lay_desk(await self._premises.store.fetch(desk_keys(request)), request)
-        refusal = judge_issue(campaign, desk, request.now)
-        if refusal is not None:
-            return refusal
-        left = campaign.limits.plays_per_day - desk.subject.plays_today
-        return left if left > 0 else Refusal(Reason.PLAYED_ENOUGH)
+
+        async def attempt() -> int | Refusal:
+            request = self._request(campaign, subject)
+            desk = lay_desk(await self._premises.store.fetch(desk_keys(request)), request)
+            refusal = judge_issue(campaign, desk, request.now)
+            if refusal is not None:
+                return refusal
+            left = campaign.limits.plays_per_day - desk.subject.plays_today
+            return left if left > 0 else Refusal(Reason.PLAYED_ENOUGH)
+
+        return await self._rights.drawn(campaign.id, attempt)
 
     async def played(self, campaign: CampaignId, subject: SubjectId, nonce: bytes) -> PlayRecord | None:
         """The answer that a play got; None when it was never played."""
@@ -104,6 +123,14 @@ class Issuing:
             [draw_day_key(campaign, day)], reveal_rule(campaign, day), essential=True
         )
 
+    async def _drawn(
+        self, campaign: CampaignId, attempt: Callable[[], Awaitable[T | Refusal]]
+    ) -> T | Refusal:
+        try:
+            return await self._rights.drawn(campaign, attempt)
+        except StoreFull:
+            return Refusal(Reason.STORE_FULL)
+
     def _request(self, campaign: Campaign, subject: SubjectId) -> IssueRequest:
         now = self._premises.clock.now()
         return IssueRequest(
@@ -112,4 +139,5 @@ class Issuing:
             now=now,
             day=self._premises.day_of(now),
             coupon_secret=self._premises.secret(COUPON_SECRET_CHARS),
+            is_leased=self._premises.bundle.is_leased,
         )

@@ -1,11 +1,12 @@
 """What health says: one status, and issues that each tell what it means and what to do."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from edge_agent.radio_status import RadioStatus
+from engagement.ids import CampaignId
 from engagement.journal.event import Lane
 
 
@@ -46,13 +47,15 @@ class HealthReport:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Running totals since the start, for /metrics. ``guests_open``: connections of phones just now."""
+    """Running totals since the start, for /metrics. ``guests_open``: connections of phones just now; ``rights_left``:
+    coupons that may still be given out of HQ's leases, by campaign."""
 
     adverts_heard: int
     adverts_matched: int
     adverts_dropped: int
     guests_open: int
     guests_turned_away: int
+    rights_left: Mapping[CampaignId, int] = field(default_factory=dict)
 
 
 class Health(Protocol):

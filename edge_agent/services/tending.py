@@ -9,6 +9,7 @@ from edge_agent.ports import Radio, StoreClosed, StoreFull
 from edge_agent.services.hearing import Hearing
 from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
+from edge_agent.services.rights import Rights
 from edge_agent.services.status import Counts, HealthReport, Issue, Status
 from edge_agent.services.visit_keys import VisitKeys
 from engagement.coupon.coupon import CouponRecord, serial_id
@@ -71,6 +72,7 @@ class Tending:
         radio: Radio,
         hearing: Hearing,
         line: Line,
+        rights: Rights,
         life: SignOfLife,
         guests: GuestCount,
         certificate_ends_ms: int,
@@ -81,6 +83,7 @@ class Tending:
         self._radio = radio
         self._hearing = hearing
         self._line = line
+        self._rights = rights
         self._life = life
         self._guests = guests
         self._certificate_ends_ms = certificate_ends_ms
@@ -164,6 +167,7 @@ class Tending:
             adverts_dropped=hearing.dropped,
             guests_open=self._guests.open,
             guests_turned_away=self._guests.turned_away,
+            rights_left=self._rights.left,
         )
 
     def report(self) -> HealthReport:
@@ -191,7 +195,7 @@ class Tending:
     def _issues(self) -> tuple[Issue, ...]:
         now = self._premises.clock.now()
         found = [(code, means, do) for code, holds, means, do in self._checks() if holds()]
-        found += self._line.troubles(now)
+        found += self._rights.troubles() + self._line.troubles(now)
         codes = {code for code, _, _ in found}
         self._since_ms = {code: self._since_ms.get(code, now.wall_ms) for code in sorted(codes)}
         return tuple(Issue(code, self._since_ms[code], means, do) for code, means, do in found)

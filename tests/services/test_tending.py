@@ -10,6 +10,7 @@ from edge_agent.services.hearing import Hearing
 from edge_agent.services.issuing import Issuing
 from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
+from edge_agent.services.rights import Rights
 from edge_agent.services.status import Status
 from edge_agent.services.tending import Tending
 from edge_agent.services.visit_keys import VisitKeys
@@ -72,6 +73,7 @@ async def _open(certificate_ends_ms: int = NOON_MS + 400 * DAY_MS) -> AsyncItera
             radio=radio,
             hearing=hearing,
             line=Line(premises.clock.now()),
+            rights=Rights(premises.clock),
             life=life,
             guests=door,
             certificate_ends_ms=certificate_ends_ms,
