@@ -42,11 +42,13 @@ from edge_agent.services.enrolling import Enrolling
 from edge_agent.services.hearing import Hearing
 from edge_agent.services.hosting import Hosting
 from edge_agent.services.issuing import Issuing
+from edge_agent.services.leasing import Leasing
 from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
 from edge_agent.services.pruning import Pruning
 from edge_agent.services.redeeming import Redeeming
 from edge_agent.services.reporting import Reporting
+from edge_agent.services.rights import Rights
 from edge_agent.services.syncing import Syncing
 from edge_agent.services.tending import Tending
 from edge_agent.services.ticketing import Ticketing
@@ -71,6 +73,7 @@ _TILL_IDLE_S_MAX = 3630.0
 class _Services:
     premises: Premises
     hosting: Hosting
+    rights: Rights
     issuing: Issuing
     redeeming: Redeeming
     cashiers: Cashiers
@@ -146,13 +149,15 @@ def _build_services(
         store=store,
         mint=agent_keys.mint(agent_number=bundle.agent_number, lease_number=store.lease_number),
     )
-    issuing = Issuing(premises)
+    rights = Rights(clock)
+    issuing = Issuing(premises, rights)
     board = Board(bundle.branch.beacons, clock)
     hearing = Hearing(premises, issuing, radio, board)
     door = GuestDoor(clock, limits_of_process())
     return _Services(
         premises=premises,
         hosting=Hosting(premises, issuing, NeighbourTable(), visit_keys),
+        rights=rights,
         issuing=issuing,
         redeeming=Redeeming(premises, agent_keys.verify),
         cashiers=Cashiers(bundle=lambda: premises.bundle, clock=clock, entropy=entropy, pin_hash=pin_scrypt),
@@ -164,6 +169,7 @@ def _build_services(
             radio=radio,
             hearing=hearing,
             line=line,
+            rights=rights,
             life=systemd,
             guests=door,
             certificate_ends_ms=tls.ends_ms,
@@ -235,9 +241,13 @@ async def _linked(
             takes_bundles=settings.bundle is None,
         )
         syncing = Syncing(agent=agent, clock=clock, entropy=entropy, store=store, uplink=uplink, line=line)
+        leasing = Leasing(
+            premises, treasury=uplink, line=line, rights=services.rights, root_pem=lambda: line.root_pem
+        )
         jobs = {
             "enrolling": enrolling.run(),
             "reporting": reporting.run(),
+            "leasing": leasing.run(),
             "syncing": syncing.run(),
             "pruning": Pruning(clock, store).run(),
         }
