@@ -2,23 +2,24 @@
 
 import signal
 import sys
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from provisioning.adapters.terminal import complain, say
+from provisioning.adapters.terminal import complain
 from provisioning.faults import ConfigurationWrong, WorkFailed
 
 beckon = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Beckon at HQ: one whole store on this machine, and the files that stores are made of.",
+    help="Beckon at HQ: what stores are to be, from files to every store; and one whole store on this machine.",
 )
-campaign = typer.Typer(no_args_is_help=True, help="Campaign files.")
+campaign = typer.Typer(no_args_is_help=True, help="Campaigns: check files, publish, stop, list.")
 beckon.add_typer(campaign, name="campaign")
+hq_itself = typer.Typer(no_args_is_help=True, help="HQ itself: certify its sealing key.")
+beckon.add_typer(hq_itself, name="hq")
 
 
 @beckon.callback()
@@ -50,38 +51,209 @@ def _stopped_early(_number: int, _frame: object) -> NoReturn:
     raise SystemExit(0)
 
 
+HqUrl = Annotated[
+    str | None, typer.Option("--hq", metavar="URL", help="HQ's address, https://HOST[:PORT] (BECKON_HQ_URL).")
+]
+HqCa = Annotated[
+    Path | None,
+    typer.Option("--hq-ca", metavar="FILE", help="The authority of HQ's certificate, in PEM (BECKON_HQ_CA)."),
+]
+HomeFolder = Annotated[
+    Path | None,
+    typer.Option("--home", metavar="FOLDER", help="Instead of an address: the folder of a `beckon up`."),
+]
+SecretsPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--secrets",
+        metavar="FILE",
+        help="Where tills' tokens, cashiers' PINs and members' codes are kept; INVENTORY.secrets.json otherwise.",
+    ),
+]
+Renewed = Annotated[
+    list[str] | None,
+    typer.Option("--renew", metavar="BRANCH", help="Draw new secrets for a branch's tills and cashier."),
+]
+
+
+@beckon.command("check")
+def check_inventory(path: Annotated[Path, typer.Argument(metavar="INVENTORY")]) -> None:
+    """Check an inventory and the campaigns that it names; HQ is not asked.
+
+    Every mistake is told at once, with its file and line.
+    """
+    from provisioning.commands import checking
+
+    checking.check(path)
+
+
+@beckon.command("plan")
+def plan_inventory(
+    path: Annotated[Path, typer.Argument(metavar="INVENTORY")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="PLAN", help="Keep the plan in a file, for `beckon apply PLAN`."),
+    ] = None,
+    hq: HqUrl = None,
+    hq_ca: HqCa = None,
+    home: HomeFolder = None,
+    secrets: SecretsPath = None,
+    renew: Renewed = None,
+) -> None:
+    """Show what `beckon apply` would change at HQ, a line for each thing. Changes nothing.
+
+    Also told: agents that do not work from the newest bundle yet, and campaigns that no file names any more.
+    HQ's user and password come from BECKON_HQ_USER and BECKON_HQ_PASSWORD, or are asked for; where HQ is that of a
+    `beckon up` (--home, or ./.beckon) none of this is needed.
+    """
+    from provisioning.commands import planning
+    from provisioning.commands.hq import HqOptions
+
+    planning.plan(path, options=HqOptions(hq, hq_ca, home), out=out, secrets=secrets, renewed=renew or ())
+
+
+@beckon.command("apply")
+def apply_plan(
+    path: Annotated[Path, typer.Argument(metavar="INVENTORY|PLAN")],
+    hq: HqUrl = None,
+    hq_ca: HqCa = None,
+    home: HomeFolder = None,
+    secrets: SecretsPath = None,
+    renew: Renewed = None,
+) -> None:
+    """Make HQ want what an inventory says, or carry out a plan: whole, or not at all.
+
+    A plan is refused once HQ has changed since it was made: then plan again. Secrets of new tills, cashiers and
+    members are drawn here and kept in a file beside the inventory; HQ gets their hashes alone. HQ is found as for
+    `beckon plan`.
+    """
+    from provisioning.commands import planning
+    from provisioning.commands.hq import HqOptions
+
+    planning.apply(path, options=HqOptions(hq, hq_ca, home), secrets=secrets, renewed=renew or ())
+
+
 @campaign.command("list")
 def list_campaigns(
-    shipped: Annotated[bool, typer.Option("--shipped", help="Those that come with this version.")] = False,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="Those that come with this version, with their files.")
+    ] = False,
+    hq: HqUrl = None,
+    hq_ca: HqCa = None,
+    home: HomeFolder = None,
 ) -> None:
-    """List campaigns: file, id, edition, trigger and name."""
-    from provisioning.adapters.yaml_files import read_campaigns
+    """List the campaigns at HQ: id, edition, trigger, state and name, separated by tabs."""
+    from provisioning.commands import campaigns
+    from provisioning.commands.hq import HqOptions
 
-    if not shipped:
-        raise ConfigurationWrong("beckon campaign list needs to know which campaigns; allowed: --shipped")
-    with as_file(files("provisioning.shipped") / "campaigns") as folder:
-        paths = sorted(folder.glob("*.yaml"))
-        for path, found in zip(paths, read_campaigns(paths), strict=True):
-            say(f"{path}\t{found.id}\tedition {found.edition}\t{found.trigger.on}\t{found.name}")
+    if shipped:
+        campaigns.list_shipped()
+    else:
+        campaigns.list_at_hq(HqOptions(hq, hq_ca, home))
 
 
 @campaign.command("check")
 def check_campaigns(paths: Annotated[list[Path], typer.Argument(metavar="FILE...")]) -> None:
     """Check campaign files, and that no two of them share an id or a number."""
-    from provisioning.adapters.yaml_files import read_campaigns
+    from provisioning.commands import campaigns
 
-    for path, found in zip(paths, read_campaigns(paths), strict=True):
-        say(f"{path}: {found.id} edition {found.edition} is right")
+    campaigns.check(paths)
 
 
-@beckon.command("check")
-def check_inventory(path: Annotated[Path, typer.Argument(metavar="INVENTORY")]) -> None:
-    """Check an inventory file."""
-    from provisioning.adapters.yaml_files import read_inventory
+@campaign.command("publish")
+def publish_campaigns(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE...")],
+    hq: HqUrl = None,
+    hq_ca: HqCa = None,
+    home: HomeFolder = None,
+) -> None:
+    """Publish campaign files at HQ, all of them or none.
 
-    inventory = read_inventory(path)
-    beacons = sum(len(branch.beacons) for branch in inventory.branches)
-    say(f"{path}: {len(inventory.branches)} branches with {beacons} beacons are right")
+    Published terms never change: other terms need a higher `edition`, and count for coupons given from then on.
+    """
+    from provisioning.commands import campaigns
+    from provisioning.commands.hq import HqOptions
+
+    campaigns.publish(paths, HqOptions(hq, hq_ca, home))
+
+
+@campaign.command("stop")
+def stop_campaign(
+    id: Annotated[str, typer.Argument(metavar="ID")],
+    honour_issued: Annotated[
+        bool, typer.Option("--honour-issued", help="Coupons that were given out are still redeemed.")
+    ] = False,
+    hq: HqUrl = None,
+    hq_ca: HqCa = None,
+    home: HomeFolder = None,
+) -> None:
+    """Stop a campaign everywhere, for good."""
+    from provisioning.commands import campaigns
+    from provisioning.commands.hq import HqOptions
+
+    campaigns.stop(id, honour_issued=honour_issued, options=HqOptions(hq, hq_ca, home))
+
+
+@hq_itself.command("certify")
+def certify_hq(
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="FOLDER", help="Of ca.pem and ca-key.pem; that of --home otherwise."),
+    ] = None,
+    replace_root: Annotated[
+        bool,
+        typer.Option(
+            "--replace-root", help="Also where agents have pinned another root; all need new codes then."
+        ),
+    ] = False,
+    hq: HqUrl = None,
+    hq_ca: HqCa = None,
+    home: HomeFolder = None,
+) -> None:
+    """Sign HQ's key with the root, whose own key stays here; nothing to do where that was done.
+
+    Before that HQ enrols no agent, and gives no rights and no bundles.
+    """
+    from provisioning.commands import certifying
+    from provisioning.commands.hq import HqOptions
+
+    certifying.certify_hq(HqOptions(hq, hq_ca, home), root=root, replace_root=replace_root)
+
+
+@beckon.command("enrol")
+def enrol_box(
+    branch: Annotated[str, typer.Argument(metavar="BRANCH")],
+    agent: Annotated[str, typer.Argument(metavar="AGENT")],
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="HOST:PORT", help="Where the box is, instead of looking for it."),
+    ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(
+            "--box", metavar="FINGERPRINT", help="As the box itself shows it, instead of being asked."
+        ),
+    ] = None,
+    prints: Annotated[
+        bool, typer.Option("--print", help="Only print the claim code, for somebody to type at the box.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Another machine takes the place of one that is enrolled.")
+    ] = False,
+    hq: HqUrl = None,
+    hq_ca: HqCa = None,
+    home: HomeFolder = None,
+) -> None:
+    """Turn a new mini-PC into a branch's agent.
+
+    New boxes are looked for on this network, and you say by its fingerprint which one is meant: only that box can read
+    the claim code, and only once HQ knows that very box is this done. HQ is found as for `beckon plan`.
+    """
+    from provisioning.commands import enrolling
+    from provisioning.commands.hq import HqOptions
+
+    options = enrolling.EnrolOptions(at=at, box=box, prints=prints, replaces=replace)
+    enrolling.enrol(branch, agent, options=options, hq=HqOptions(hq, hq_ca, home))
 
 
 def main() -> None:

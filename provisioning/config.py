@@ -1,4 +1,4 @@
-"""Settings of ``beckon up``, read from the environment; docs/configuration.md lists them."""
+"""Settings of ``beckon``, read from the environment; docs/configuration.md lists them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -58,3 +58,28 @@ def up_settings() -> UpSettings:
                 for error in wrong.errors()
             )
         ) from wrong
+
+
+class HqSettings(BaseSettings):
+    """Which HQ commands mean, and who one is there, where the call does not say."""
+
+    model_config = SettingsConfigDict(env_prefix="BECKON_", frozen=True, env_ignore_empty=True)
+
+    hq_url: Annotated[
+        str | None, Field(description="HQ's address, as `https://hq.example:8600`; `--hq` outranks it.")
+    ] = None
+    hq_ca: Annotated[
+        Path | None,
+        Field(description="The authority that signed HQ's certificate (PEM), where the system knows none."),
+    ] = None
+    hq_user: Annotated[str | None, Field(description="Who signs in; asked for where it is not set.")] = None
+    hq_password: Annotated[str | None, Field(description="As above.")] = None
+    home: Annotated[
+        Path | None,
+        Field(description="The folder of a `beckon up` whose HQ is meant, where no address is given."),
+    ] = None
+
+
+def hq_settings() -> HqSettings:
+    """Any text will do for all of them; what it means is checked where it is used."""
+    return HqSettings()

@@ -136,7 +136,7 @@ def _events(text: str) -> Iterator[Any]:
         line = mark.line + 1 if mark else None
         raise NotYaml(line, str(broken.problem or broken.context)) from broken
     except YAMLError as broken:
-        raise NotYaml(None, str(broken)) from broken
+        raise NotYaml(None, str(broken).splitlines()[0]) from broken
 
 
 class _Builder:

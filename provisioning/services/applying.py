@@ -31,6 +31,16 @@ class SecretsKept(Protocol):
     def write(self, known: ChainSecrets) -> None: ...
 
 
+class NoSecrets:
+    """For changes that give nobody a secret."""
+
+    def read(self) -> ChainSecrets:
+        return ChainSecrets()
+
+    def write(self, known: ChainSecrets) -> None:
+        raise AssertionError("no secret was to be drawn")
+
+
 @dataclass(frozen=True, slots=True)
 class Applying:
     """``insists``: the desk's secrets replace those that HQ has; otherwise they fill in what HQ lacks."""
@@ -67,6 +77,6 @@ class Applying:
             self.kept.write(after)
         return revision
 
-    async def publish(self, campaigns: Sequence[Campaign]) -> Plan:
-        """The plan of a change of campaigns alone. Errors: as plan()."""
-        return await self.plan(Wanted(branches=None, members=None, campaigns=campaigns))
+    async def plan_of_campaigns(self, campaigns: Sequence[Campaign]) -> Plan:
+        """Of these alone. Errors: as plan()."""
+        return await self.plan(Wanted(branches=None, members=None, campaigns=campaigns, is_all=False))

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import adverts, cloud, drain, ingest, wire
+from tests.bench import adverts, cloud, drain, ingest, plan, wire
 from tests.bench.durable import measure_durable
 from tests.bench.portal import measure_portal, measure_start
 from tests.bench.result import Figure
@@ -23,6 +23,7 @@ _GROUPS: dict[str, Callable[[Home], list[Figure]]] = {
     "durable": measure_durable,
     "adverts": lambda home: adverts.measure(),
     "wire": lambda home: wire.measure(),
+    "plan": lambda home: plan.measure(),
     "ingest": lambda home: ingest.measure(),
     "drain": lambda home: drain.measure(),
     "cloud": lambda home: cloud.measure(),

@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings
 
 from cloud_api.config import Settings as CloudSettings
 from edge_agent.config import Settings as AgentSettings
-from provisioning.config import UpSettings
+from provisioning.config import HqSettings, UpSettings
 from tests.house.tree import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -23,6 +23,13 @@ _UP = """\
 ## `beckon up` and `make run`
 
 Read from the environment.
+
+"""
+
+_HQ = """\
+## `beckon plan`, `apply`, `campaign` and other commands that ask HQ
+
+Read from the environment, where the call does not say it.
 
 """
 
@@ -57,6 +64,7 @@ def page() -> str:
         (
             _INTRODUCTION,
             _UP + _table(UpSettings, "variable", lambda key: f"BECKON_{key.upper()}"),
+            _HQ + _table(HqSettings, "variable", lambda key: f"BECKON_{key.upper()}"),
             _AGENT + _table(AgentSettings, "key", lambda key: key),
             _CLOUD + _table(CloudSettings, "key", lambda key: key),
             _TESTS,

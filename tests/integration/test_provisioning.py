@@ -152,7 +152,7 @@ class TestCommands:
         assert (done.returncode, str(tmp_path / "none.yaml") in done.stderr) == (2, True)
 
     @pytest.mark.parametrize(
-        "arguments", [("campaign", "list"), ("campaign", "check"), ("chekc",), ("up", "--fast")]
+        "arguments", [("campaign", "check"), ("campaign", "stop"), ("apply",), ("chekc",), ("up", "--fast")]
     )
     def test_a_wrong_call_ends_with_code_2(self, arguments: tuple[str, ...]) -> None:
         done = beckon(*arguments)
@@ -162,7 +162,7 @@ class TestCommands:
     def test_help_names_every_command(self) -> None:
         done = beckon("--help")
         assert done.returncode == 0
-        assert all(command in done.stdout for command in ("up", "campaign", "check"))
+        assert all(command in done.stdout for command in ("up", "campaign", "check", "plan", "apply"))
 
 
 def _line_of(path: Path, text: str) -> int:
