@@ -234,7 +234,8 @@ def _revised(before: Estate, draft: _Draft) -> Estate:
     branches = {code: old[code] for code in stay}
     for code, (branch, access) in draft.branches.items():
         if code not in branches or (code in touched and not is_for_all):
-            branches[code] = EstateBranch(branch=branch, access=access, changed=revision)
+            # Not validated again, which is most of the work of a large change: the branch was when it arrived.
+            branches[code] = EstateBranch.model_construct(branch=branch, access=access, changed=revision)
     if not is_touched.something and len(stay) == len(old) == len(branches):
         return before
     return Estate(

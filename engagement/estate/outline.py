@@ -19,7 +19,10 @@ def outline_of(each: EstateBranch) -> EstateBranch:
     agents = tuple(agent.model_copy(update={"receivers": ()}) for agent in branch.agents)
     zones = tuple(_shared(zone.name) for zone in branch.zones)
     left = {"beacons": (), "tills": (), "agents": agents, "zones": zones}
-    return EstateBranch(branch=branch.model_copy(update=left), access=_NO_ACCESS, changed=each.changed)
+    # Not validated again: what is left of a branch that fits together fits together.
+    return EstateBranch.model_construct(
+        branch=branch.model_copy(update=left), access=_NO_ACCESS, changed=each.changed
+    )
 
 
 @lru_cache(maxsize=1024)
