@@ -14,6 +14,7 @@ from engagement.ids import AgentName
 from engagement.line.answers import EnrolmentAnswer, EnrolmentRequest
 from engagement.line.certificates import root_fingerprint
 from engagement.line.claim import Claim, claim_for, claim_text, make_claim
+from tests.fakes.enrolment_memory import MemoryEnrolment
 from tests.fakes.hq_authority import make_root
 from tests.fakes.ledger import SeededEntropy
 from tests.fakes.line_to_hq import CalmLine, FakeHq
@@ -29,42 +30,11 @@ FULL_CLAIM = claim_for(CLAIM, address="hq.test:8600", root_fingerprint=root_fing
 
 
 @dataclass
-class Files:
-    """Both files in memory; ``failure`` is raised by whatever writes."""
-
-    claim: str | None = None
-    enrolment: Enrolment | None = None
-    failure: OSError | None = None
-
-    def load(self) -> Enrolment | None:
-        return self.enrolment
-
-    def save(self, enrolment: Enrolment) -> None:
-        self._demand_working()
-        self.enrolment = enrolment
-
-    def claim_text(self) -> str | None:
-        return self.claim
-
-    def put_claim(self, text: str) -> None:
-        self._demand_working()
-        self.claim = text
-
-    def drop_claim(self) -> None:
-        self._demand_working()
-        self.claim = None
-
-    def _demand_working(self) -> None:
-        if self.failure is not None:
-            raise self.failure
-
-
-@dataclass
 class Bench:
     """``uplink`` may be replaced before ``start()``."""
 
     hq: FakeHq
-    files: Files = field(default_factory=Files)
+    files: MemoryEnrolment = field(default_factory=MemoryEnrolment)
 
     def __post_init__(self) -> None:
         self.clock = LoopClock()
