@@ -90,10 +90,11 @@ class Leasing:
         # When HQ had last answered anybody here, as it went away; a newer answer ends the waiting.
         self._is_down = False
         self._contact_before: Moment | None = None
+        self._enrolment = line.enrolment
         rights.is_leasing = True
 
     async def run(self) -> None:
-        """Lease until cancelled."""
+        """Lease until cancelled, or until the ledger cannot tell any more what was asked for."""
         try:
             self._known = await self._ever_leased()
             while True:
@@ -103,6 +104,12 @@ class Leasing:
                     await self._ask()
                 else:
                     await self._rest()
+        except RecordUnreadable as unreadable:
+            # Numbers of requests must rise, and where they are at is not known: what is at hand is given out, no more.
+            _LOG.error("the record of requests for rights cannot be read", exc_info=unreadable)
+            self._rights.hindrance = Hindrance(
+                "the ledger's record of requests cannot be read", "Send a copy of the ledger to HQ."
+            )
         finally:
             self._rights.is_leasing = False
             self._rights.concluded()
@@ -178,8 +185,9 @@ class Leasing:
                 "this mini-PC was enrolled before HQ gave out rights", "Enrol it again with a new claim code."
             )
             return False
-        if self._is_down and line.last_contact != self._contact_before:
-            self._is_down, rights.not_before_s = False, 0.0
+        is_there_again = self._is_down and line.last_contact != self._contact_before
+        if is_there_again or line.enrolment != self._enrolment:
+            self._is_down, self._enrolment, rights.not_before_s = False, line.enrolment, 0.0
         return True
 
     def _view(self) -> View:
@@ -298,7 +306,8 @@ class Leasing:
         )
         self._pending = None
         if refused.code == _WENT_BACK:
-            await store.decide(diverged_keys(self._known), diverged_rule(self._known), essential=True)
+            known = self._known - self._unreadable
+            await store.decide(diverged_keys(known), diverged_rule(known), essential=True)
             self._rights.is_diverged = True
         elif refused.code == _WRITTEN_OFF and not await self._is_given_up():
             # At once again: with everything that is left, HQ lets this mini-PC begin anew.

@@ -6,9 +6,13 @@ from random import Random
 import pytest
 
 from edge_agent.adapters.memory_store import Disk, new_disk
-from edge_agent.ports import LineDown
+from edge_agent.ports import LineDown, LineRefused
+from edge_agent.services.line import Enrolment
 from engagement.campaign.state import stop_key, stop_rule
+from engagement.coupon.coupon import CouponRecord
+from engagement.ledger.group import RecordUnreadable
 from engagement.rights.amount import NOTHING
+from engagement.rights.lease import LEASE_DESK_KEY, lease_key
 from tests.fakes.leased_store import (
     AGENT,
     DAY_S,
@@ -161,6 +165,41 @@ async def test_a_machine_that_was_given_up_with_a_grant_on_its_way_recovers() ->
     async with boxed(CalmTreasury(hq, AGENT), [welcome], root, disk) as box:
         await asyncio.sleep(60)
         assert await box.crowd(101) == 100
+
+
+@on_virtual_time
+async def test_an_agent_that_is_enrolled_anew_asks_at_once() -> None:
+    async with leased() as (box, _, treasury):
+        treasury.trouble = lambda: LineRefused("agent_revoked")
+        await asyncio.sleep(60)
+        treasury.trouble = lambda: None
+        box.line.enrolment = Enrolment(agent=AGENT, public_key_hex="", claim_id="0123456789")
+        await asyncio.sleep(6)
+        assert isinstance(await box.give(), CouponRecord)
+
+
+@on_virtual_time
+async def test_a_row_that_cannot_be_read_stops_its_own_campaign_and_no_other() -> None:
+    disk, broken, whole = new_disk(SeededEntropy()), pool(10), pool(20, id="whole", number=8)
+    disk.rows[lease_key(broken.id).address] = "{"
+    hq = LeaseHq([broken, whole], [AGENT])
+    async with boxed(CalmTreasury(hq, AGENT), [broken, whole], hq.sealing.root_pem, disk) as box:
+        assert isinstance(await box.give(whole), CouponRecord)
+        with pytest.raises(RecordUnreadable):
+            await box.give(broken)
+
+
+@on_virtual_time
+async def test_a_ledger_that_forgot_its_numbers_gives_out_what_it_has_and_asks_no_more() -> None:
+    disk, welcome = new_disk(SeededEntropy()), pool(10)
+    hq = LeaseHq([welcome], [AGENT])
+    async with boxed(CalmTreasury(hq, AGENT), [welcome], hq.sealing.root_pem, disk) as box:
+        await asyncio.sleep(1)
+    disk.rows[LEASE_DESK_KEY.address] = "{"
+    asked = len(hq.asked)
+    async with boxed(CalmTreasury(hq, AGENT), [welcome], hq.sealing.root_pem, disk) as box:
+        assert [await box.crowd(1) for _ in range(6)] == [1, 1, 1, 1, 1, 0]
+        assert len(hq.asked) == asked
 
 
 @pytest.mark.parametrize("seed", range(40))
