@@ -29,6 +29,7 @@ from cloud_api.services.enrolling import Enrolling
 from cloud_api.services.estate_file import EstateFile
 from cloud_api.services.estate_view import EstateView
 from cloud_api.services.ingesting import Ingesting
+from cloud_api.services.lending import Lending
 from cloud_api.services.news import News
 from cloud_api.services.overview import Overview
 from cloud_api.services.registry import Registry
@@ -117,6 +118,7 @@ async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> 
         free_bytes=lambda: shutil.disk_usage(settings.home).free,
         certificate_ends_ms=tls.ends_ms,
         is_certified=lambda: sealing.authority is not None,
+        shows_root=lambda: sealing.is_known_by(tls.shows_root),
     )
     return Parts(
         ingesting=ingesting,
@@ -131,6 +133,14 @@ async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> 
         changing=changing,
         bundling=bundling,
         reporting=reporting,
+        lending=Lending(
+            store=storage.rights,
+            registry=registry,
+            estate=estate,
+            sealer=sealing,
+            clock=clock,
+            entropy=entropy,
+        ),
         news=news,
         rejudging=Rejudging(storage=storage, estate=estate, news=news),
         revoking=Revoking(storage=storage, registry=registry, news=news),

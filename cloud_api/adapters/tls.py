@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography import x509
 
 from engagement.clock.moment import to_ms
+from engagement.line.certificates import root_of_chain
 
 
 class CertificateRefused(Exception):
@@ -15,10 +16,15 @@ class CertificateRefused(Exception):
 
 @dataclass(frozen=True)
 class ServerTls:
-    """``ends_ms``: Unix ms of the certificate's end."""
+    """``ends_ms``: Unix ms of the certificate's end; ``chain``: as presented, HQ's own first."""
 
     context: ssl.SSLContext
     ends_ms: int
+    chain: tuple[x509.Certificate, ...]
+
+    def shows_root(self, fingerprint: bytes) -> bool:
+        """Whether those who know no more than a root's fingerprint can tell that this is HQ."""
+        return root_of_chain(self.chain, fingerprint) is not None
 
 
 def load_server_tls(certificate: Path, key: Path) -> ServerTls:
@@ -27,9 +33,9 @@ def load_server_tls(certificate: Path, key: Path) -> ServerTls:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(certificate, key)
-        ends_at = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+        chain = tuple(x509.load_pem_x509_certificates(certificate.read_bytes()))
     except (OSError, ssl.SSLError, ValueError) as failure:
         raise CertificateRefused(
             f"tls_certificate {certificate} with tls_key {key}: {failure}; needs a PEM chain and its PEM key"
         ) from failure
-    return ServerTls(context, to_ms(ends_at))
+    return ServerTls(context, to_ms(chain[0].not_valid_after_utc), chain)

@@ -6,6 +6,7 @@ one that the first certificate came from, in name and key, for every agent has p
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from cloud_api.ports.authority import AuthorityKey, Certified
 from cloud_api.ports.storage import StorageBusy
@@ -44,6 +45,10 @@ class Sealing:
     def root_fingerprint(self) -> bytes:
         """10 bytes, as claim codes carry them. Errors: Refused."""
         return root_fingerprint(self._demand().root_pem)
+
+    def is_known_by(self, shows_root: Callable[[bytes], bool]) -> bool:
+        """Whether agents that get a claim code will know HQ by what it shows them; they get none while it is not certified."""
+        return self._certified is None or shows_root(root_fingerprint(self._certified.root_pem))
 
     def issue(self, agent: AgentName, public_key: bytes) -> str:
         """An agent's certificate and the authority's behind it, as PEM. Errors: Refused."""

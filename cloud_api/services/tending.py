@@ -31,7 +31,8 @@ class Issue:
 
 
 class Tending:
-    """``free_bytes``: how much the database's disk has left; ``is_certified``: whether the desk's root vouches for HQ."""
+    """``free_bytes``: how much the database's disk has left; ``is_certified``: whether the desk's root vouches for HQ;
+    ``shows_root``: whether HQ presents that root."""
 
     def __init__(
         self,
@@ -41,12 +42,14 @@ class Tending:
         free_bytes: Callable[[], int],
         certificate_ends_ms: int,
         is_certified: Callable[[], bool],
+        shows_root: Callable[[], bool],
     ) -> None:
         self._estate_file = estate_file
         self._clock = clock
         self._free_bytes = free_bytes
         self._certificate_ends_ms = certificate_ends_ms
         self._is_certified = is_certified
+        self._shows_root = shows_root
         self._since_ms: dict[str, int] = {}
         self.issues: tuple[Issue, ...] = ()
 
@@ -80,6 +83,11 @@ class Tending:
             found["not_certified"] = (
                 "HQ's sealing key has no certificate; no agent can be enrolled, or get rights or a bundle.",
                 "Run `beckon hq certify` at the desk.",
+            )
+        if not self._shows_root():
+            found["root_not_shown"] = (
+                "HQ's TLS certificate does not come with the root that claim codes name; no new mini-PC can know HQ.",
+                "Put a certificate of that root first and the root behind it into tls_certificate, and start the cloud again.",
             )
         self._since_ms = {code: self._since_ms.get(code, now_ms) for code in found}
         self.issues = tuple(
