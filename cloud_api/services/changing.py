@@ -19,6 +19,8 @@ _LOG = logging.getLogger(__name__)
 
 # Judging so many branches and steps takes some ms; more is done in a thread, for agents and people want answers too.
 _AT_ONCE_MAX = 500
+# Bodies of 64 MB at most; a slow one holds up no other.
+_ARRIVING_MAX = 4
 # A chain's change takes hundreds of MB as values; the desk's people take turns.
 _ROOM = 1
 # Further than HQ can have been set back by its restore; whoever claims more is lying or broken.
@@ -34,7 +36,7 @@ class ChangeRefused(Exception):
 
 
 class Changing:
-    """``room``: to be held while a change arrives and is applied."""
+    """``arriving``: to be held while a change's body arrives; ``room``: while it is read and applied."""
 
     def __init__(
         self, *, store: EstateStore, estate: EstateView, registry: Registry, clock: Clock, news: News
@@ -44,6 +46,7 @@ class Changing:
         self._registry = registry
         self._clock = clock
         self._news = news
+        self.arriving = asyncio.Semaphore(_ARRIVING_MAX)
         self.room = asyncio.Semaphore(_ROOM)
 
     async def text(self) -> str:

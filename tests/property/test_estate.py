@@ -1,9 +1,13 @@
 """Whatever changes operators try in whatever order: the estate stays whole, and a bundle's sequence rises when, and only
 when, the bundle becomes another."""
 
+import asyncio
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloud_api.services.changing import ChangeRefused
 from engagement.estate.bundle import Bundle
 from engagement.estate.bundling import bundle_at, places
 from engagement.estate.estate import (
@@ -19,6 +23,10 @@ from engagement.estate.outline import outline_of
 from engagement.ids import AgentName, BranchCode, CampaignId
 from tests.fakes import shop
 from tests.fakes.estates import branch, member, tried
+from tests.fakes.hq import Hq
+from tests.fakes.hq_authority import HandSealing
+from tests.fakes.memory_estate import MemoryEstate
+from tests.fakes.memory_storage import MemoryStorage
 
 CODES = st.sampled_from(["A", "B", "C"])
 AGENTS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=2, unique=True)
@@ -151,3 +159,22 @@ def test_a_change_is_judged_the_same_on_outlines(history: list[list[Step]]) -> N
 
 def outlined(estate: Estate) -> Estate:
     return estate.model_copy(update={"branches": tuple(outline_of(each) for each in estate.branches)})
+
+
+@given(HISTORIES)
+def test_what_is_stored_and_what_is_at_hand_are_what_the_changes_made(history: list[list[Step]]) -> None:
+    async def story() -> None:
+        hq, pure = Hq(MemoryStorage(), store=MemoryEstate(), sealing=HandSealing(None)), Estate()
+        for steps in history:
+            numbers = dict(await hq.store.numbers())
+            result = tried(pure, *steps, numbers=numbers)
+            if isinstance(result, Estate):
+                assert await hq.change(*steps) == result.revision
+                pure = result
+            else:
+                with pytest.raises(ChangeRefused):
+                    await hq.change(*steps)
+            assert hq.store.whole == pure
+            assert hq.estate.estate == outlined(pure)
+
+    asyncio.run(story())

@@ -76,8 +76,9 @@ async def estate(request: web.Request) -> web.StreamResponse:
 )
 async def change(request: web.Request) -> web.StreamResponse:
     user, changing = await user_of(request), request.app[PARTS].changing
-    async with changing.room:
+    async with changing.arriving:
         body = await _arriving(request)
+    async with changing.room:
         # In a thread: a chain's change takes seconds to read, and agents want answers meanwhile.
         asked = await asyncio.to_thread(parsed, Change, body)
         return json_response(RevisionAnswer(revision=await changing.apply(asked, by=user)))
