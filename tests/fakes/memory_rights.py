@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from cloud_api.ports.rights import CampaignBooks, Expected, Fence, Lease, LeaseKey, M
 from engagement.ids import AgentName, CampaignId
+from engagement.journal.event import Lane
 from engagement.rights.account import Account, Books, LeaseDesk
 from engagement.rights.amount import NOTHING, Amount
+from tests.fakes.memory_storage import MemoryStorage
 
 Issued = Mapping[CampaignId, Mapping[LeaseKey, Amount]]
 
@@ -111,3 +113,17 @@ class MemoryRights:
 
     async def leasing_agents(self) -> Set[AgentName]:
         return set(self.file.heard_in)
+
+
+def issues_in(storage: MemoryStorage) -> Issued:
+    """What the journals that arrived say was issued."""
+    found: dict[CampaignId, dict[LeaseKey, Amount]] = {}
+    for key, lane in storage.stored.items():
+        if key.lane is not Lane.MONEY:
+            continue
+        for line in lane.money:
+            if line.what == "coupon_issued" and line.campaign is not None:
+                sums = found.setdefault(line.campaign, {})
+                lease = LeaseKey(key.agent, key.epoch)
+                sums[lease] = sums.get(lease, NOTHING) + Amount(units=1, minor=line.amount_minor)
+    return found

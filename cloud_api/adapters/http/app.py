@@ -19,6 +19,7 @@ from cloud_api.adapters.http.openapi import describe
 from cloud_api.adapters.http.parts import PARTS, Parts
 from cloud_api.adapters.http.probes import PROBES
 from cloud_api.adapters.http.problems import as_problem, internal
+from cloud_api.adapters.http.rights_routes import RIGHTS_API
 from cloud_api.adapters.http.upkeep_routes import UPKEEP_API
 
 _LOG = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def build_app(parts: Parts, *, now_s: Callable[[], float] = monotonic) -> web.Ap
         *ESTATE_API.all,
         *AUTHORITY_API.all,
         *UPKEEP_API.all,
+        *RIGHTS_API.all,
         *PROBES.all,
     )
     for operation in operations:

@@ -9,6 +9,7 @@ from cloud_api.services.bundling import Bundling
 from cloud_api.services.changing import Changing
 from cloud_api.services.enrolling import Enrolling
 from cloud_api.services.ingesting import Ingesting
+from cloud_api.services.lending import Lending
 from cloud_api.services.news import News
 from cloud_api.services.overview import Overview
 from cloud_api.services.rejudging import Rejudging
@@ -31,6 +32,7 @@ class Parts:
     changing: Changing
     bundling: Bundling
     reporting: Reporting
+    lending: Lending
     news: News
     rejudging: Rejudging
     revoking: Revoking

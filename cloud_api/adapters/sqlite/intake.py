@@ -64,7 +64,19 @@ def _raise_mark(connection: sqlite3.Connection, intake: Intake, lane_id: int | N
 def add_money(
     connection: sqlite3.Connection, lane_id: int, agent_id: int, branch: str, money: Iterable[MoneyLine]
 ) -> None:
-    connection.executemany(_MONEY, [(lane_id, agent_id, branch, *line) for line in money])
+    """Also what the lane says was issued, which the ledger of rights shows beside the leases."""
+    lines = tuple(money)
+    connection.executemany(_MONEY, [(lane_id, agent_id, branch, *line) for line in lines])
+    issued: dict[str, tuple[int, int]] = {}
+    for line in lines:
+        if line.what == "coupon_issued" and line.campaign is not None:
+            units, minor = issued.get(line.campaign, (0, 0))
+            issued[line.campaign] = units + 1, minor + line.amount_minor
+    connection.executemany(
+        "INSERT INTO lane_issues (campaign, lane_id, units, minor) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET units = units + excluded.units, minor = minor + excluded.minor",
+        [(campaign, lane_id, *sums) for campaign, sums in issued.items()],
+    )
 
 
 def add_up(connection: sqlite3.Connection, branch: str, counts: Counts) -> None:

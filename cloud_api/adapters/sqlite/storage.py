@@ -15,6 +15,7 @@ from cloud_api.adapters.sqlite.file import READER_PRAGMAS, WRITER_PRAGMAS, held_
 from cloud_api.adapters.sqlite.people import AGENTS, CLAIM, SESSION, USER, enrol, put_claim, revoke, set_users
 from cloud_api.adapters.sqlite.reading import Reader
 from cloud_api.adapters.sqlite.reports import SqliteReports
+from cloud_api.adapters.sqlite.rights import SqliteRights
 from cloud_api.adapters.sqlite.writer import GroupConnection, Writer
 from cloud_api.ports.storage import (
     Intake,
@@ -50,13 +51,15 @@ _LANES = (
 
 
 class SqliteStorage:
-    """A Storage; made by open_sqlite_storage(). ``run()`` is its writer, and that of ``estate`` and ``reports``."""
+    """A Storage; made by open_sqlite_storage(). ``run()`` is its writer, and that of ``estate``, ``reports`` and
+    ``rights``."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
         self.estate = SqliteEstate(writer, reader)
         self.reports = SqliteReports(writer, reader)
+        self.rights = SqliteRights(writer, reader)
 
     async def run(self) -> None:
         """Write until close(). Errors: StorageFailed."""
