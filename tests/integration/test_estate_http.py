@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientError, ClientResponse
 
 from cloud_api.adapters.http.doors import SESSION_COOKIE
 from engagement.estate.bundle import Bundle
@@ -133,6 +134,37 @@ async def test_two_operators_at_once_never_half_apply(hq: Desk) -> None:
         if status != 200:
             assert (status, answer["code"], answer["revision"]) == (409, "estate_moved", 2)
     assert len((await estate(hq)).branches) == 3
+
+
+@pytest.mark.parametrize("after_s", [0.02, 0.1, 0.2, 0.3, 0.4, 0.6])
+async def test_a_change_that_hq_dies_in_is_applied_whole_or_not_at_all(
+    hq: Desk, running: CloudProcess, after_s: float
+) -> None:
+    await change(hq, 0, first_steps())
+    many = [branch(f"B{number:03}", f"b-{number}", beacons=[BEACON]) for number in range(400)]
+    asked = asyncio.ensure_future(change(hq, 1, (*put(*many), DropBranch(code=HARBOUR))))
+    await asyncio.wait([asked], timeout=after_s)
+    running.kill()
+    told = 1
+    with suppress(ClientError):
+        told = (await asked)[1]["revision"]
+    await running.run()
+    found = await estate(hq)
+    assert found.revision >= told
+    codes = {each.branch.code for each in found.branches}
+    if found.revision == 1:
+        assert codes == {HARBOUR, PARK}
+    else:
+        assert (found.revision, codes) == (2, {PARK, *(each.code for each in many)})
+
+
+async def test_a_revoked_agent_gets_nothing(hq: Desk) -> None:
+    await change(hq, 0, first_steps())
+    await hq.enrol(HARBOUR, AGENT)
+    assert (await report(hq))[0] == 200
+    await hq.ask("POST", f"/v1/agents/{AGENT}/revoke", {}, route=AGENT_ROUTES + "revoke")
+    assert (await report(hq))[1]["code"] == "agent_unknown"
+    assert (await signed(hq, "GET", bundle_path(AGENT), "bundle"))[1]["code"] == "agent_unknown"
 
 
 async def test_a_refused_change_tells_every_complaint(hq: Desk) -> None:
