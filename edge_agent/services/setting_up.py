@@ -20,7 +20,14 @@ from engagement.estate.bundle import Bundle
 from engagement.estate.receiving import BundleUnfit, receive
 from engagement.journal.event import Lane
 from engagement.line.claim import parse_claim
-from engagement.line.setup import SECRET_BYTES, SealedClaim, SetupOffer, make_offer, open_claim
+from engagement.line.setup import (
+    SECRET_BYTES,
+    SealedClaim,
+    SetupOffer,
+    SetupRefused,
+    make_offer,
+    open_claim,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,6 +81,8 @@ class SettingUp:
         self._version = version
         self._since_ms = clock.now().wall_ms
         self._attempt = 0
+        # Once the first bundle is kept, this box takes codes from its claim file alone.
+        self.is_over = False
         self._waits_because = (
             damaged_because and f"the bundle that was kept cannot be used: {damaged_because}"
         )
@@ -91,6 +100,8 @@ class SettingUp:
 
     def take_claim(self, sealed: SealedClaim) -> None:
         """Use a claim code from the desk. Errors: SetupRefused; MalformedClaim; OSError when it cannot be kept."""
+        if self.is_over:
+            raise SetupRefused("this mini-PC is set up already")
         text = open_claim(sealed, public_key=self._key.public, agreement_secret=self._agreement_secret)
         parse_claim(text)
         self._enrolling.put_claim(text)
@@ -127,6 +138,7 @@ class SettingUp:
         text = await self._desk.bundle()
         bundle = receive(text, root_pem=root_pem, agent=enrolment.agent)
         self._keeping.save(text)
+        self.is_over = True
         return FirstBundle(bundle, root_pem)
 
     def _wait_for(self, because: str) -> None:

@@ -102,6 +102,8 @@ def test_a_code_from_the_desk_brings_name_and_bundle_within_seconds() -> None:
             assert sealed_by == box.desk.root.pem
             assert box.kept.text == box.desk.text
             assert box.files.claim is None, "a used code is worth nothing"
+            with pytest.raises(SetupRefused, match="set up already"):
+                box.setting_up.take_claim(box.sealed(box.code))
 
     told(story)
 

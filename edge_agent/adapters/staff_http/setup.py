@@ -42,7 +42,7 @@ def build_setup_app(setting_up: SettingUp) -> web.Application:
         (issue,) = setting_up.report().issues
         raise Problem(503, issue.code, "This mini-PC is not set up", f"{issue.means} {issue.do}")
 
-    app = web.Application(client_max_size=_BODY_BYTES_MAX, middlewares=[_answer_errors])
+    app = web.Application(client_max_size=_BODY_BYTES_MAX, middlewares=[_close_after_each, _answer_errors])
     app.add_routes(
         [
             web.get("/health", health),
@@ -67,6 +67,14 @@ async def _sealed(request: web.Request) -> SealedClaim:
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
+
+
+@web.middleware
+async def _close_after_each(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A connection that was made while this listener closes would go on being answered here, beside the open store."""
+    response = await handler(request)
+    response.force_close()
+    return response
 
 
 @web.middleware
