@@ -10,6 +10,7 @@ from engagement.clock.moment import Moment
 from engagement.coupon.coupon import CouponRecord
 from engagement.ids import AgentName, CampaignId, SubjectId
 from engagement.journal.tip import Epoch
+from engagement.line.seal import Sealed
 from engagement.refusal.refusal import Refusal
 from engagement.rights.amount import NOTHING, Amount
 from engagement.rights.asking import (
@@ -42,6 +43,7 @@ class Holder:
 
     campaigns: tuple[Campaign, ...] = (shop.campaign(),)
     ledger: DictLedger = field(default_factory=DictLedger)
+    agent: AgentName = AGENT
     now: Moment = field(default_factory=shop.moment)
     shoppers: int = 0
 
@@ -79,7 +81,7 @@ class Holder:
         """HQ's answer: totals by campaign."""
         grant = Grant(
             incarnation=incarnation,
-            agent=AGENT,
+            agent=self.agent,
             epoch=EPOCH,
             number=request.number if number is None else number,
             accounts=tuple(
@@ -88,6 +90,11 @@ class Holder:
             ),
         )
         answer = LeaseAnswer(grant=f"sealed {grant.number}", is_fenced=is_fenced)
+        return self.ledger.decide(answer_keys(request, grant), answer_rule(request, answer, grant))
+
+    def hear(self, request: LeaseRequest, answer: LeaseAnswer) -> frozenset[CampaignId]:
+        """A real answer, whose seal somebody else has looked at."""
+        grant = Grant.model_validate_json(Sealed.model_validate_json(answer.grant).payload)
         return self.ledger.decide(answer_keys(request, grant), answer_rule(request, answer, grant))
 
     def hold(self, units: int, *, of: Campaign | None = None) -> None:

@@ -74,6 +74,10 @@ class LeaseHq:
         self._incarnations += 1
         return f"{self._incarnations:032x}"
 
+    @property
+    def is_fenced(self) -> bool:
+        return bool(self.file.awaited(lambda: self.agents))
+
     def give_up(self, agent: AgentName) -> None:
         self.file.give_up(agent, lambda: self.agents)
 
