@@ -220,6 +220,26 @@ def certify_hq(
     certifying.certify_hq(HqOptions(hq, hq_ca, home), root=root, replace_root=replace_root)
 
 
+@hq_itself.command("tls")
+def certify_tls(
+    request: Annotated[Path, typer.Argument(metavar="REQUEST")],
+    root: Annotated[
+        Path,
+        typer.Option(
+            "--root", metavar="FOLDER", help="Of ca.pem and ca-key.pem, which are made at the first time."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="HQ's certificate chain goes here.")],
+) -> None:
+    """Sign HQ's request for a TLS certificate, where HQ is on a machine of its own; again before its 397 days end.
+
+    The request (PKCS #10) names HQ's hosts; its key stays at HQ, as the root's stays here.
+    """
+    from provisioning.commands import certifying
+
+    certifying.certify_tls(request, root=root, out=out)
+
+
 @beckon.command("enrol")
 def enrol_box(
     branch: Annotated[str, typer.Argument(metavar="BRANCH")],

@@ -1,17 +1,28 @@
 """A home's certificates: every name verifies, the root stays the same whatever it is needed for, and old homes go on."""
 
 import ssl
+import stat
+import subprocess
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
 from engagement.line.certificates import is_same_root, root_fingerprint, root_of_chain
-from provisioning.adapters.certificates import ensure_certificates
-from provisioning.faults import WorkFailed
+from provisioning.adapters.certificates import (
+    FolderRoot,
+    ServerCertificate,
+    certify_server,
+    ensure_certificates,
+)
+from provisioning.faults import ConfigurationWrong, WorkFailed
 
 PORTAL = "harbour.beckon.internal"
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -145,3 +156,91 @@ def _as_the_first_version_made_it(folder: Path) -> str:
 
 def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+HQ_KEY = ec.generate_private_key(ec.SECP256R1())
+HQ_NAMES = [x509.DNSName("hq.example"), x509.IPAddress(IPv4Address("10.1.2.3"))]
+
+
+def request_of(
+    names: Sequence[x509.GeneralName],
+    key: CertificateIssuerPrivateKeyTypes = HQ_KEY,
+    *,
+    cut: int | None = None,
+) -> bytes:
+    builder = x509.CertificateSigningRequestBuilder(x509.Name([]))
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)[:cut]
+
+
+class TestAnHqOfItsOwn:
+    def _certified(self, folder: Path, names: Sequence[x509.GeneralName] = HQ_NAMES) -> ServerCertificate:
+        made = certify_server(folder, request_of(names), now=datetime.now(UTC))
+        (folder / "server.pem").write_text(made.chain_pem)
+        key = HQ_KEY.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        (folder / "server-key.pem").write_bytes(key)
+        return made
+
+    @pytest.mark.parametrize("name", ["hq.example", "10.1.2.3"])
+    def test_its_names_verify_strictly_and_it_shows_the_root(self, tmp_path: Path, name: str) -> None:
+        made = self._certified(tmp_path)
+        assert made.names == ("hq.example", "10.1.2.3")
+        assert _handshake(tmp_path, name) == "TLSv1.3"
+        shown = x509.load_pem_x509_certificates(made.chain_pem.encode())
+        assert root_of_chain(shown, root_fingerprint((tmp_path / "ca.pem").read_text())) is not None
+        assert shown[0].not_valid_after_utc - shown[0].not_valid_before_utc < timedelta(days=399)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            _handshake(tmp_path, "other.example")
+
+    def test_the_root_stays_and_takes_further_names_besides(self, tmp_path: Path) -> None:
+        self._certified(tmp_path)
+        before = (tmp_path / "ca.pem").read_text()
+        self._certified(tmp_path)
+        assert (tmp_path / "ca.pem").read_text() == before
+        self._certified(tmp_path, [x509.DNSName("moved.example")])
+        after = (tmp_path / "ca.pem").read_text()
+        assert after != before
+        assert is_same_root(after, before)
+        assert _handshake(tmp_path, "moved.example") == "TLSv1.3"
+        self._certified(tmp_path)
+        assert (tmp_path / "ca.pem").read_text() == after
+
+    def test_the_same_root_certifies_hqs_sealing_key(self, tmp_path: Path) -> None:
+        self._certified(tmp_path)
+        assert FolderRoot(tmp_path).pem == (tmp_path / "ca.pem").read_text()
+
+    @pytest.mark.parametrize(
+        ("request_pem", "says"),
+        [
+            (b"", "cannot be read"),
+            (request_of(HQ_NAMES, cut=200), "cannot be read"),
+            (request_of([]), "names no server"),
+            (request_of([x509.DNSName("*.example")]), "without wildcards"),
+            (request_of([x509.RFC822Name("hq@example.org")]), "names of hosts"),
+            (request_of([x509.DNSName(f"h{n}.example") for n in range(21)]), "up to 20"),
+        ],
+    )
+    def test_another_request_is_told_and_makes_no_root(
+        self, tmp_path: Path, request_pem: bytes, says: str
+    ) -> None:
+        with pytest.raises(ConfigurationWrong, match=says):
+            certify_server(tmp_path, request_pem, now=NOW)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_command_makes_the_root_and_writes_the_chain(self, tmp_path: Path) -> None:
+        request, chain, root = tmp_path / "hq.csr", tmp_path / "server.pem", tmp_path / "root"
+        command = [sys.executable, "-m", "provisioning", "hq", "tls", request, "--root", root, "--out", chain]
+        missing = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (missing.returncode, str(request) in missing.stderr) == (2, True)
+        request.write_bytes(request_of(HQ_NAMES))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert "hq.example, 10.1.2.3" in done.stdout
+        shown = x509.load_pem_x509_certificates(chain.read_bytes())
+        assert root_of_chain(shown, root_fingerprint((root / "ca.pem").read_text())) is not None
+        assert {stat.S_IMODE(path.stat().st_mode) for path in root.iterdir()} == {0o600}
