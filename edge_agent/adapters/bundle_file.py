@@ -1,5 +1,6 @@
 """The bundle files: one that people laid beside a store without HQ, and HQ's own, kept sealed as it came."""
 
+import asyncio
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -39,5 +40,6 @@ class SealedBundleFile(BundleKeeping):
         except FileNotFoundError:
             return None
 
-    def save(self, text: str) -> None:
-        replace_file(self._path, text.encode())
+    async def save(self, text: str) -> None:
+        """In a thread: a slow disk takes long for a megabyte, and tills wait for the loop."""
+        await asyncio.to_thread(replace_file, self._path, text.encode())

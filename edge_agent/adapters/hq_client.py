@@ -58,6 +58,8 @@ A = TypeVar("A", bound=BaseModel)
 # A satellite line answers within 2 s; HQ's own work on a batch takes milliseconds.
 _CONNECT_S_MAX: Final = 10.0
 _ANSWER_S_MAX: Final = 30.0
+# Two megabytes over a line of 256 kbit/s take a minute; meanwhile what else is said waits its turn, and is said again.
+_BUNDLE_S_MAX: Final = 120.0
 # Below the 75 s after which aiohttp's server drops a quiet connection: so that we never write into one that is going.
 _KEEP_ALIVE_S: Final = 60.0
 # A bundle of a large branch: 500 beacons, 20 campaigns and 10,000 members have some 2 MB. All other answers are small.
@@ -95,7 +97,6 @@ async def open_hq_client(
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=_KEEP_ALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=_ANSWER_S_MAX, sock_connect=_CONNECT_S_MAX),
         headers={"Accept-Encoding": "identity"},  # nothing to unpack, so nothing that unpacks without end
     )
     async with session:
@@ -199,7 +200,8 @@ class HqClient(Uplink, Desk, Treasury):
         raise _refusal(_problem(status, answer))
 
     async def bundle(self) -> str:
-        status, answer = await self._ask("GET", bundle_path(self._agent), b"", {})
+        path = bundle_path(self._agent)
+        status, answer = await self._ask("GET", path, b"", {}, answer_s_max=_BUNDLE_S_MAX)
         if status == 200:
             return answer.decode(errors="replace")  # what is no UTF-8 breaks the seal
         raise _refusal(_problem(status, answer))
@@ -215,7 +217,15 @@ class HqClient(Uplink, Desk, Treasury):
             raise _refusal(problem)
         raise LeaseRefused(problem.code, problem.detail)
 
-    async def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        answer_s_max: float = _ANSWER_S_MAX,
+    ) -> tuple[int, bytes]:
         """A signed request. Status and body of the answer. Errors: LineDown."""
         url = self._base_url() + path
         signed = sign_request(
@@ -227,10 +237,19 @@ class HqClient(Uplink, Desk, Treasury):
             nonce=self._entropy.token(16).hex(),
             sign=self._sign,
         )
-        return await self._send(method, url, body, signed | headers, root_pem=self._root_pem)
+        return await self._send(
+            method, url, body, signed | headers, root_pem=self._root_pem, answer_s_max=answer_s_max
+        )
 
     async def _send(
-        self, method: str, url: str, body: bytes, headers: dict[str, str], *, root_pem: str
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        root_pem: str,
+        answer_s_max: float = _ANSWER_S_MAX,
     ) -> tuple[int, bytes]:
         """Status and body of the answer. Errors: LineDown."""
         is_clock_known = self._clock.now().error_ms <= _CLOCK_DOUBT_MS
@@ -242,6 +261,7 @@ class HqClient(Uplink, Desk, Treasury):
                 data=body or None,
                 headers=headers,
                 ssl=context,
+                timeout=aiohttp.ClientTimeout(total=answer_s_max, sock_connect=_CONNECT_S_MAX),
                 allow_redirects=False,
             ) as response:
                 return response.status, await _limited(response)

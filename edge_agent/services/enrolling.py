@@ -87,11 +87,6 @@ class Enrolling:
             return None
         return kept if self.agent is None or kept.agent == self.agent else None
 
-    @property
-    def root_pem(self) -> str | None:
-        """HQ's root; None while this agent knows none."""
-        return self.line.root_pem
-
     async def run(self) -> None:
         """Watch for a claim code until cancelled; one that comes later enrols anew."""
         while True:

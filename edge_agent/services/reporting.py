@@ -39,7 +39,7 @@ class BundleKeeping(Protocol):
     def load(self) -> str | None:
         """None when there is none. Errors: OSError, UnicodeDecodeError."""
 
-    def save(self, text: str) -> None:
+    async def save(self, text: str) -> None:
         """Replace it whole; durable when this returns. Errors: OSError."""
 
 
@@ -160,7 +160,7 @@ class Reporting:
             return self._refuse(offered, str(unfit))
         await self._stop_all(bundle)
         try:
-            self._keeping.save(text)
+            await self._keeping.save(text)
         except OSError as failure:
             return self._refuse(offered, f"it cannot be kept ({failure.strerror})")
         self._sealed_by = root_pem

@@ -137,7 +137,7 @@ class SettingUp:
             raise BundleUnfit("no root of HQ's was pinned at enrolment; enrol with a new claim code")
         text = await self._desk.bundle()
         bundle = receive(text, root_pem=root_pem, agent=enrolment.agent)
-        self._keeping.save(text)
+        await self._keeping.save(text)
         self.is_over = True
         return FirstBundle(bundle, root_pem)
 

@@ -55,6 +55,6 @@ class KeptBundle(BundleKeeping):
     def load(self) -> str | None:
         return self.text
 
-    def save(self, text: str) -> None:
+    async def save(self, text: str) -> None:
         self.on_save()
         self.text = text
