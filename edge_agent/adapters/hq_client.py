@@ -252,19 +252,27 @@ class HqClient(Uplink, Desk, Treasury):
         answer_s_max: float = _ANSWER_S_MAX,
     ) -> tuple[int, bytes]:
         """Status and body of the answer. Errors: LineDown."""
-        is_clock_known = self._clock.now().error_ms <= _CLOCK_DOUBT_MS
-        context = self._trust.context(root_pem, is_clock_known=is_clock_known)
-        try:
+
+        async def exchange() -> tuple[int, bytes]:
+            is_clock_known = self._clock.now().error_ms <= _CLOCK_DOUBT_MS
             async with self._session.request(
                 method,
                 URL(url, encoded=True),
                 data=body or None,
                 headers=headers,
-                ssl=context,
+                ssl=self._trust.context(root_pem, is_clock_known=is_clock_known),
                 timeout=aiohttp.ClientTimeout(total=answer_s_max, sock_connect=_CONNECT_S_MAX),
                 allow_redirects=False,
             ) as response:
                 return response.status, await _limited(response)
+
+        try:
+            try:
+                return await exchange()
+            except aiohttp.ClientConnectorCertificateError:
+                if not await self._trust.has_reissued(url, root_pem):
+                    raise
+                return await exchange()
         except TimeoutError as failure:
             raise LineDown("HQ did not answer in time") from failure
         except (aiohttp.ClientError, OSError, ValueError) as failure:

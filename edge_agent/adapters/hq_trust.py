@@ -3,6 +3,9 @@
 Believed are the authorities of ``hq_ca_file`` where the settings name one; else the root that was pinned at enrolment; else
 those that the machine trusts. A pinned authority is believed for ever while nobody vouches for our own clock: a box that
 wakes up in 1970 finds every certificate "not yet valid", and HQ is what could tell it the time.
+
+A pinned root that was issued anew by its own key is the same root: HQ presents it, and it is believed in the place of the old
+one, whose names or end may not fit HQ's certificate any more.
 """
 
 import asyncio
@@ -16,7 +19,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from edge_agent.adapters.tls import CertificateRefused
 from edge_agent.ports import LineDown
-from engagement.line.certificates import CHAIN_CERTIFICATES_MAX, root_of_chain
+from engagement.line.certificates import (
+    CHAIN_CERTIFICATES_MAX,
+    CertificateWrong,
+    parse_pem,
+    reissued_root,
+    root_of_chain,
+)
 
 # Source: openssl/x509_vfy.h, X509_V_FLAG_NO_CHECK_TIME; Python's ssl has no name for it.
 _NO_CHECK_TIME: Final = 0x200000
@@ -34,6 +43,7 @@ class HqTrust:
         self._machine: ssl.SSLContext | None = None
         # Only ever one pinned root at a time.
         self._pinned: tuple[str, _Pinned] | None = None
+        self._reissued: dict[str, str] = {}
 
     def context(self, root_pem: str, *, is_clock_known: bool) -> ssl.SSLContext:
         """``root_pem``: the pinned root, empty for none. Errors: LineDown when it is no certificate."""
@@ -42,9 +52,26 @@ class HqTrust:
         if not root_pem:
             self._machine = self._machine or ssl.create_default_context()
             return self._machine
+        root_pem = self._reissued.get(root_pem, root_pem)
         if self._pinned is None or self._pinned[0] != root_pem:
             self._pinned = root_pem, _Pinned(root_pem)
         return self._pinned[1].context(is_clock_known)
+
+    async def has_reissued(self, url: str, root_pem: str) -> bool:
+        """Whether what answers there presents the pinned root issued anew, which is believed from now on.
+
+        Errors: LineDown.
+        """
+        if self.is_by_file or not root_pem:
+            return False
+        try:
+            root = reissued_root(await _presented_chain(url), parse_pem(root_pem))
+        except CertificateWrong:
+            return False
+        if root is None or self._reissued.get(root_pem, root_pem) == _pem(root):
+            return False
+        self._reissued = {root_pem: _pem(root)}
+        return True
 
 
 class _Pinned:
@@ -86,7 +113,11 @@ async def root_behind(url: str, fingerprint: bytes) -> str:
     root = root_of_chain(chain, fingerprint)
     if root is None:
         raise LineDown("what answers does not present the root that the claim code names, so it is not HQ")
-    return root.public_bytes(Encoding.PEM).decode()
+    return _pem(root)
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 async def _presented_chain(url: str) -> list[x509.Certificate]:

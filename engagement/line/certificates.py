@@ -101,6 +101,18 @@ def root_of_chain(chain: Sequence[x509.Certificate], fingerprint: bytes) -> x509
     return None
 
 
+def reissued_root(chain: Sequence[x509.Certificate], root: x509.Certificate) -> x509.Certificate | None:
+    """The certificate of a chain that is this root, issued anew by its own key under its own name."""
+    return next(
+        (
+            each
+            for each in chain[:CHAIN_CERTIFICATES_MAX]
+            if each.public_key() == root.public_key() and is_authority(each) and has_issued(root, each)
+        ),
+        None,
+    )
+
+
 def is_same_root(one_pem: str, other_pem: str) -> bool:
     """Whether both are the same name and key, so that whatever descends from one does from the other: a root may be
     issued anew. Errors: CertificateWrong."""

@@ -39,6 +39,12 @@ def make_root(*, path_length: int = 1) -> Root:
     return Root(_certificate(name, name, key.public_key(), key, path_length=path_length), key)
 
 
+def reissue(root: Root) -> Root:
+    """The same root under another certificate."""
+    name = root.certificate.subject
+    return Root(_certificate(name, name, root.key.public_key(), root.key, path_length=1), root.key)
+
+
 def make_authority(root: Root) -> Authority:
     """One that the root issued; each has a key of its own."""
     key = ed25519.Ed25519PrivateKey.generate()

@@ -135,12 +135,13 @@ async def test_whoever_shows_hqs_root_without_descending_from_it_gets_nothing(tm
 async def test_hqs_certificate_for_another_address_is_not_believed(tmp_path: Path) -> None:
     folder = tls_folder(tmp_path / "tls")
     async with serving(folder, None) as server, new_box(tmp_path) as (client, key):
+        server.hq.claims[CLAIM.id] = (CLAIM, AGENT)
         elsewhere = door_of(server, folder)
         # Another way to write the same machine, which the certificate does not name.
         elsewhere = elsewhere._replace(address=elsewhere.address.replace("127.0.0.1", "[::ffff:127.0.0.1]"))
         with pytest.raises(LineDown, match="mismatch"):
             await enrol(client, key, elsewhere)
-        assert server.connections == set()
+        assert server.hq.enrolled == {}
 
 
 async def test_after_enrolment_the_pinned_root_and_address_carry_the_line(tmp_path: Path) -> None:
@@ -171,3 +172,23 @@ async def test_a_box_that_knows_no_address_says_so(tmp_path: Path) -> None:
     async with new_box(tmp_path) as (client, key):
         with pytest.raises(LineDown, match="neither the claim code nor the setting hq_url says where HQ is"):
             await enrol(client, key, None)
+
+
+async def test_a_root_that_was_issued_anew_by_its_own_key_goes_on_being_believed(tmp_path: Path) -> None:
+    """The old one may sign for its first branch's name alone, which HQ's next certificate does not bear."""
+    folder = tls_folder(tmp_path / "tls")
+    key, pinned = load_link_key(tmp_path / "link-key.json", SystemEntropy()), root_pem(folder)
+    ensure_certificates(folder, portal_name="renamed.test", now=datetime.now(UTC))
+    assert root_pem(folder) != pinned
+    async with serving(folder, key.public) as server:
+        server.hq.claims[CLAIM.id] = (CLAIM, AGENT)
+        enrolled = Enrolment(
+            agent=AGENT,
+            public_key_hex=key.public.hex(),
+            claim_id=CLAIM.id,
+            hq_url=server.url,
+            root_pem=pinned,
+        )
+        async with new_box(tmp_path, enrolled=enrolled) as (client, _):
+            for _ in range(3):
+                assert (await enrol(client, key, None)).agent == AGENT

@@ -18,10 +18,11 @@ from engagement.line.certificates import (
     is_authority,
     is_root,
     parse_pem,
+    reissued_root,
     root_fingerprint,
     root_of_chain,
 )
-from tests.fakes.hq_authority import make_authority, make_root
+from tests.fakes.hq_authority import make_authority, make_root, reissue
 from tests.fakes.hq_leaves import agent_leaf, server_leaf
 
 ROOT, STRANGER = make_root(), make_root()
@@ -65,6 +66,14 @@ def test_a_chain_leads_to_the_root_that_is_meant() -> None:
         [LEAF] * 7 + [LEAF, ROOT.certificate],
     ):
         assert root_of_chain(broken, meant) is None
+
+
+def test_a_root_that_its_own_key_issued_anew_is_found_and_no_other() -> None:
+    anew = reissue(ROOT).certificate
+    assert anew != ROOT.certificate
+    assert reissued_root([LEAF, anew], ROOT.certificate) == anew
+    for others in ([], [LEAF], [LEAF, AUTHORITY], [LEAF, STRANGER.certificate], [LEAF] * 8 + [anew]):
+        assert reissued_root(others, ROOT.certificate) is None
 
 
 def test_a_leaf_never_vouches_for_another() -> None:
