@@ -1,4 +1,9 @@
-"""``beckon up``: one store and its HQ on this machine, from an empty folder to healthy programs, until it is told to stop."""
+"""``beckon up``: one store and its HQ on this machine, from an empty folder to healthy programs, until it is told to stop.
+
+HQ starts first; it is certified by the home's root, laid out from the home's files through its API, and asked for a claim
+code; then the agent starts, enrols with it, and serves from the bundle that HQ seals for it. An agent that has its bundle
+already opens without HQ.
+"""
 
 import asyncio
 import os
@@ -6,12 +11,11 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from typing_extensions import override
 
-from engagement.estate.branch import Branch
+from engagement.estate.planning import Wanted
 from engagement.ids import AgentName
 from provisioning.adapters.certificates import FolderRoot
 from provisioning.adapters.health_probe import ask_health
@@ -20,27 +24,31 @@ from provisioning.adapters.home_files import only_owner
 from provisioning.adapters.hq_calls import HqCalls
 from provisioning.adapters.make_parent import MakeParent
 from provisioning.adapters.ports_taken import Holder, holder_of, is_free
+from provisioning.adapters.program_settings import agent_settings, cloud_settings, outranking
 from provisioning.adapters.programs import ChildProgram
 from provisioning.adapters.terminal import is_private, say
-from provisioning.adapters.yaml_files import read_campaigns, read_inventory
+from provisioning.adapters.yaml_files import read_chain
 from provisioning.config import UpSettings
 from provisioning.faults import WorkFailed
-from provisioning.ports import Health, Watcher
+from provisioning.services.applying import Applying
 from provisioning.services.enrolling import Enrolling
+from provisioning.services.laying_out import LaidOut, LayingOut
+from provisioning.services.opening import Opening, StoreHere
 from provisioning.services.seeding import (
     HQ_USER,
-    HomeSecrets,
-    complete_secrets,
+    HomeState,
+    branch_digest,
+    chain_secrets,
+    digest_of,
+    home_secrets,
     hq_users,
-    make_bundle,
-    make_chain,
-    member_ids,
+    store_here,
+    wanted_of,
 )
-from provisioning.services.store_address import ADDRESS, StoreAddress, portal_name, run_facts, summary
+from provisioning.services.store_address import ADDRESS, StoreAddress, portal_name, summary
 from provisioning.services.supervising import Patience, Supervisor
 
 AGENT, CLOUD = "beckon-agent", "beckon-cloud"
-PROGRAMS = (AGENT, CLOUD)
 _PARENT_POLL_S = 0.5
 # An agent whose `beckon up` was killed stops by itself; its ports are worth waiting for.
 _OWN_LEFTOVER_S = 20.0
@@ -69,118 +77,78 @@ def up(settings: UpSettings, stop_on: Sequence[signal.Signals]) -> None:
     say("Stopped.")
 
 
-@dataclass(slots=True)
-class Store(Watcher):
-    """The store as it runs: what stands in ``run.json``, and what the terminal is told.
-
-    ``run.json`` is there while every program serves, or dies and is expected back at once.
-    """
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """``digest``: of all that HQ is to be told."""
 
     home: Home
-    address: StoreAddress
-    branch: Branch
+    here: StoreHere
     agent: AgentName
-    known: HomeSecrets
-    _serving: dict[str, tuple[int, Health]] = field(default_factory=dict, init=False)
-    _greeted: bool = field(default=False, init=False)
-
-    @override
-    def serving(self, name: str, pid: int, health: Health) -> None:
-        self._serving[name] = (pid, health)
-        if self._greeted:
-            say(f"{name} is healthy again as process {pid}.")
-        if all(program in self._serving for program in PROGRAMS):
-            self._all_serve()
-
-    def _all_serve(self) -> None:
-        facts = run_facts(
-            branch=self.branch,
-            address=self.address,
-            ca_file=self.home.ca_file,
-            known=self.known,
-            radio=self._serving[AGENT][1].radio,
-            pids={program: self._serving[program][0] for program in PROGRAMS},
-        )
-        self.home.write_run_facts(facts)
-        if not self._greeted:
-            self._greeted = True
-            self._greet(facts)
-
-    def _greet(self, facts: dict[str, Any]) -> None:
-        home = self.home
-        logs = (home.log_file, home.cloud_log_file)
-        say(summary(self.branch, facts, home=home.folder, logs=logs, is_private=is_private()))
-        for program in PROGRAMS:
-            for complaint in self._serving[program][1].complaints:
-                say(f"  note: {complaint}")
-
-    @override
-    def gone(self, name: str) -> None:
-        self._serving.pop(name, None)
-        self.home.remove_run_facts()
-
-    @override
-    def say(self, sentence: str) -> None:
-        say(sentence)
+    wanted: Wanted
+    digest: str
 
 
-def _prepare(home: Home, address: StoreAddress) -> Store:
+def _prepare(home: Home, address: StoreAddress) -> _Prepared:
     """Everything that the programs read, made or brought up to date; what is there stays."""
     home.seed_files()
-    inventory = read_inventory(home.inventory_file)
-    campaigns = read_campaigns(home.campaign_files())
-    branch = inventory.branches[0]
-    before = home.read_secrets()
-    known = complete_secrets(before, branch, member_ids(inventory))
-    if known != before:
-        home.write_secrets(known)
-    published = home.read_bundle()
-    bundle = make_bundle(inventory, campaigns, known, published)
-    chain = make_chain(inventory, bundle)
-    # The recording is of this branch's beacons, so it follows them.
-    if not home.recording_file.exists() or published is None or published.branch != branch:
-        say("Writing the recording for a machine without Bluetooth ...")
-        home.write_recording(branch)
-    if bundle != published:
-        home.write_bundle(bundle)
+    written = read_chain(home.inventory_file, home.campaign_files())
+    branch, agent = store_here(written.inventory)
+    with home.secrets.turn():
+        before, kept = home.read_secrets(), home.secrets.read()
+        known = chain_secrets(kept, before, written.inventory)
+        if known != kept:
+            home.secrets.write(known)
+        own = home_secrets(before)
+        if own != before:
+            home.write_secrets(own)
     home.ensure_certificates(portal_name(branch))
-    home.write_settings(home.agent_settings_file, _agent_settings(home, address))
-    home.write_estate(chain)
-    home.write_users(hq_users(known))
-    home.write_settings(home.cloud_settings_file, _cloud_settings(home, address))
-    return Store(home, address, branch, bundle.agent, known)
+    here = StoreHere(branch, address, home.ca_file, own, known)
+    _follow_branch(home, here, agent)
+    home.write_settings(home.agent_settings_file, agent_settings(home, address))
+    home.write_users(hq_users(own))
+    home.write_settings(home.cloud_settings_file, cloud_settings(home, address))
+    campaigns = written.campaigns or ()
+    return _Prepared(
+        home=home,
+        here=here,
+        agent=agent,
+        wanted=wanted_of(written.inventory, campaigns),
+        digest=digest_of(written.inventory, campaigns, known),
+    )
 
 
-def _agent_settings(home: Home, address: StoreAddress) -> dict[str, str | int]:
-    """The agent's settings that this home decides; the others are open to BECKON_AGENT_*."""
-    return {
-        "home": str(home.agent_folder),
-        "bundle": str(home.bundle_file),
-        "guest_address": ADDRESS,
-        "guest_http_port": address.guest_http_port,
-        "guest_https_port": address.guest_https_port,
-        "staff_address": ADDRESS,
-        "staff_https_port": address.staff_https_port,
-        "tls_certificate": str(home.tls_folder / "server.pem"),
-        "tls_key": str(home.tls_folder / "server-key.pem"),
-        "recording": str(home.recording_file),
-        "hq_url": address.cloud_api_url,
-        "hq_ca_file": str(home.ca_file),
-        "claim_file": str(home.claim_file),
-    }
+def _follow_branch(home: Home, here: StoreHere, agent: AgentName) -> None:
+    """The recording is of this branch's beacons; and an agent that is to be another one needs another enrolment."""
+    state, digest = home.read_state(), branch_digest(here.branch)
+    if state is not None and (state.branch, state.agent) != (here.branch.code, agent):
+        home.forget_agent()
+    if state is None or state.recording != digest or not home.recording_file.exists():
+        say("Writing the recording for a machine without Bluetooth ...")
+        home.write_recording(here.branch)
+    laid_out, revision = (state.laid_out, state.revision) if state is not None else ("", 0)
+    now = HomeState(
+        branch=here.branch.code, agent=agent, laid_out=laid_out, revision=revision, recording=digest
+    )
+    if now != state:
+        home.write_state(now)
 
 
-def _cloud_settings(home: Home, address: StoreAddress) -> dict[str, str | int]:
-    """As for the agent; the others are open to BECKON_CLOUD_*."""
-    return {
-        "home": str(home.cloud_folder),
-        "estate": str(home.estate_file),
-        "users": str(home.users_file),
-        "address": ADDRESS,
-        "port": address.cloud_port,
-        "tls_certificate": str(home.tls_folder / "server.pem"),
-        "tls_key": str(home.tls_folder / "server-key.pem"),
-    }
+class _Mark(LaidOut):
+    """In the home's state."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    @override
+    def read(self) -> tuple[str, int]:
+        state = self._home.read_state()
+        return (state.laid_out, state.revision) if state is not None else ("", 0)
+
+    @override
+    def write(self, digest: str, revision: int) -> None:
+        state = self._home.read_state()
+        assert state is not None, "it is written before any program starts"
+        self._home.write_state(state.model_copy(update={"laid_out": digest, "revision": revision}))
 
 
 def _await_ports(home: Home, address: StoreAddress) -> None:
@@ -202,18 +170,20 @@ def _is_ours(holder: Holder, home: Home) -> bool:
     return str(home.agent_settings_file) in command or str(home.cloud_settings_file) in command
 
 
-async def _run(store: Store, stop_on: Sequence[signal.Signals]) -> None:
-    """Keep both programs alive until a signal, or until make stops us. Errors: WorkFailed."""
+async def _run(store: _Prepared, stop_on: Sequence[signal.Signals]) -> None:
+    """Keep both programs alive until a signal, or until make stops us. Errors: WorkFailed, ConfigurationWrong."""
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in stop_on:
         loop.add_signal_handler(number, told_to_stop.set)
     enrolling = _enrolling(store)
-    cloud = Supervisor(_cloud(store), store, _CLOUD_PATIENCE)
+    opening = _opening(store, enrolling)
+    cloud = Supervisor(_cloud(store), opening, _CLOUD_PATIENCE)
     say(f"Starting {CLOUD} ...")
+    greeting = asyncio.create_task(opening.open())
     # In the order in which they are stopped.
     jobs = [
-        asyncio.create_task(_keep_agent(store, enrolling)),
+        asyncio.create_task(_keep_agent(store, opening, enrolling)),
         asyncio.create_task(enrolling.run()),
         asyncio.create_task(cloud.keep_running()),
     ]
@@ -222,40 +192,65 @@ async def _run(store: Store, stop_on: Sequence[signal.Signals]) -> None:
     if watching.done():
         say("Stopping ...")
     watching.cancel()
-    for job in jobs:
+    for job in (greeting, *jobs):
         job.cancel()
         await asyncio.wait({job})
-    for failure in [job.exception() for job in jobs if not job.cancelled()]:
+    for failure in [job.exception() for job in (greeting, *jobs) if not job.cancelled()]:
         if failure is not None:
             raise failure
 
 
-async def _keep_agent(store: Store, enrolling: Enrolling) -> None:
+async def _keep_agent(store: _Prepared, opening: Opening, enrolling: Enrolling) -> None:
     """Start it once HQ has its say about it, or without HQ."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_HQ_FIRST_S):
             await enrolling.answered.wait()
     say(f"Starting {AGENT} ...")
-    await Supervisor(_agent(store), store, _AGENT_PATIENCE).keep_running()
+    await Supervisor(_agent(store), opening, _AGENT_PATIENCE).keep_running()
 
 
-def _enrolling(store: Store) -> Enrolling:
-    address, ca_file = store.address, store.home.ca_file
-    return Enrolling(
-        branch=store.branch.code,
-        agent=store.agent,
-        hq=HqCalls(
-            url=address.cloud_api_url, ca_file=ca_file, user=HQ_USER, password=store.known.hq_password
+def _opening(store: _Prepared, enrolling: Enrolling) -> Opening:
+    home, here = store.home, store.here
+    logs = (home.log_file, home.cloud_log_file)
+    return Opening(
+        store=here,
+        programs=(AGENT, CLOUD),
+        ask=lambda program: {AGENT: _agent, CLOUD: _cloud}[program](store).health(),
+        run_file=home,
+        settled=enrolling.settled,
+        greeting=lambda facts: summary(
+            here.branch, facts, home=home.folder, logs=logs, is_private=is_private()
         ),
-        root=FolderRoot(store.home.tls_folder),
-        agent_health=lambda: asyncio.to_thread(ask_health, address.health_url, ca_file),
-        put_claim=store.home.write_claim,
+        tell=say,
+    )
+
+
+def _enrolling(store: _Prepared) -> Enrolling:
+    home, here = store.home, store.here
+    hq = HqCalls(
+        url=here.address.cloud_api_url, ca_file=here.ca_file, user=HQ_USER, password=here.hq.hq_password
+    )
+    return Enrolling(
+        branch=here.branch.code,
+        agent=store.agent,
+        hq=hq,
+        root=FolderRoot(home.tls_folder),
+        files=LayingOut(
+            applying=Applying(hq, home.secrets, insists=True),
+            wanted=store.wanted,
+            digest=store.digest,
+            mark=_Mark(home),
+            file=str(home.inventory_file),
+            say=say,
+        ),
+        agent_health=lambda: asyncio.to_thread(ask_health, here.address.health_url, here.ca_file),
+        put_claim=home.write_claim,
         say=say,
     )
 
 
-def _agent(store: Store) -> ChildProgram:
-    home, address = store.home, store.address
+def _agent(store: _Prepared) -> ChildProgram:
+    home, address = store.home, store.here.address
     return ChildProgram(
         program=AGENT,
         module="edge_agent",
@@ -263,12 +258,12 @@ def _agent(store: Store) -> ChildProgram:
         log=home.log_file,
         health_url=address.health_url,
         ca_file=home.ca_file,
-        without=_variables("BECKON_AGENT_", _agent_settings(home, address)),
+        without=outranking("BECKON_AGENT_", agent_settings(home, address)),
     )
 
 
-def _cloud(store: Store) -> ChildProgram:
-    home, address = store.home, store.address
+def _cloud(store: _Prepared) -> ChildProgram:
+    home, address = store.home, store.here.address
     return ChildProgram(
         program=CLOUD,
         module="cloud_api",
@@ -276,13 +271,8 @@ def _cloud(store: Store) -> ChildProgram:
         log=home.cloud_log_file,
         health_url=address.cloud_health_url,
         ca_file=home.ca_file,
-        without=_variables("BECKON_CLOUD_", _cloud_settings(home, address)),
+        without=outranking("BECKON_CLOUD_", cloud_settings(home, address)),
     )
-
-
-def _variables(prefix: str, settings: dict[str, str | int]) -> frozenset[str]:
-    """The variables that would outrank what this home decides."""
-    return frozenset(f"{prefix}{key.upper()}" for key in settings)
 
 
 async def _until_stopped(told_to_stop: asyncio.Event, parent: MakeParent) -> None:

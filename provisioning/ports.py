@@ -13,16 +13,18 @@ from engagement.ids import AgentName, BranchCode, CampaignId
 @dataclass(frozen=True, slots=True)
 class Health:
     """What a program says about itself. ``status``: ok, degraded or failing; ``radio`` as shown to people, empty where
-    a program has none; ``complaints``: one sentence per issue, with what to do; ``codes`` of the same issues."""
+    a program has none; ``complaints``: one sentence per issue, with what to do; ``codes`` of the same issues; ``agent``:
+    the name under which HQ knows it, empty where none does."""
 
     status: str
     radio: str
     complaints: tuple[str, ...]
     codes: frozenset[str] = frozenset()
+    agent: str = ""
 
     @property
     def serves(self) -> bool:
-        return self.status in ("ok", "degraded")
+        return self.status in ("ok", "degraded") and "not_set_up" not in self.codes
 
 
 class Process(Protocol):
@@ -82,11 +84,24 @@ class HqMoved(HqRefused):
         self.revision = revision
 
 
+class Standing(NamedTuple):
+    """How HQ sees an agent. ``state``: unclaimed, claimed, active or revoked; ``works_from`` and ``wanted``: sequences of
+    its bundle and of its newest one, None while it said nothing, and where no branch lists it."""
+
+    state: str
+    works_from: int | None = None
+    wanted: int | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state == "active" and self.wanted is not None and self.works_from == self.wanted
+
+
 class Hq(Protocol):
     """HQ as its operator reaches it. Errors of every method: HqSilent, HqRefused."""
 
-    async def agent_state(self, agent: AgentName) -> str | None:
-        """unclaimed, claimed, active or revoked; None when HQ never heard of it."""
+    async def agent_standing(self, agent: AgentName) -> Standing | None:
+        """None when HQ never heard of it."""
 
     async def claim_code(self, branch: BranchCode, agent: AgentName) -> str:
         """A new one; any unused one before it is void."""

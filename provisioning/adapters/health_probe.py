@@ -26,6 +26,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore")
     status: str
     radio: str = ""
+    agent: str = ""
     issues: tuple[_Issue, ...] = ()
 
 
@@ -45,4 +46,4 @@ def ask_health(url: str, ca_file: Path) -> Health | None:
         connection.close()
     complaints = tuple(f"{issue.means} {issue.do}".strip() for issue in answer.issues)
     codes = frozenset(issue.code for issue in answer.issues)
-    return Health(answer.status, answer.radio, complaints, codes)
+    return Health(answer.status, answer.radio, complaints, codes, answer.agent)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
@@ -12,16 +13,19 @@ from pydantic import ValidationError
 
 from engagement.estate.branch import Branch
 from engagement.estate.bundle import Bundle
-from engagement.estate.chain import Chain
 from engagement.values import Value
 from provisioning.adapters.certificates import ensure_certificates
 from provisioning.adapters.home_files import make_private_folder, read_private, write_private
+from provisioning.adapters.secrets_file import SecretsFile, secrets_beside
 from provisioning.faults import WorkFailed
 from provisioning.recording import write_recording
-from provisioning.services.seeding import HomeSecrets
+from provisioning.services.seeding import HomeSecrets, HomeState, branch_digest
 
 # Any would do; a fixed one gives every home the same half hour to talk about.
 _RECORDING_SEED = 1
+
+# What the first version wrote, and HQ's API has taken the place of.
+_FIRST_VERSIONS = ("bundle.json", "estate.json")
 
 V = TypeVar("V", bound=Value)
 
@@ -57,10 +61,6 @@ class Home:
         return self.folder / "agent.toml"
 
     @property
-    def bundle_file(self) -> Path:
-        return self.folder / "bundle.json"
-
-    @property
     def claim_file(self) -> Path:
         """Where the agent looks for a claim code; it deletes the file once the code is used."""
         return self.folder / "claim-code"
@@ -72,10 +72,6 @@ class Home:
     @property
     def cloud_settings_file(self) -> Path:
         return self.folder / "cloud.toml"
-
-    @property
-    def estate_file(self) -> Path:
-        return self.folder / "estate.json"
 
     @property
     def users_file(self) -> Path:
@@ -96,6 +92,10 @@ class Home:
     @property
     def run_file(self) -> Path:
         return self.folder / "run.json"
+
+    @property
+    def state_file(self) -> Path:
+        return self.folder / "state.json"
 
     @property
     def lock_file(self) -> Path:
@@ -131,11 +131,32 @@ class Home:
     def write_secrets(self, known: HomeSecrets) -> None:
         write_private(self.folder / "secrets.json", known.model_dump_json(indent=2).encode())
 
-    def read_bundle(self) -> Bundle | None:
-        return _read_json(self.bundle_file, Bundle)
+    @property
+    def secrets(self) -> SecretsFile:
+        """Of the chain, where `beckon apply` keeps them too."""
+        return SecretsFile(secrets_beside(self.inventory_file))
 
-    def write_bundle(self, bundle: Bundle) -> None:
-        write_private(self.bundle_file, bundle.model_dump_json(indent=2).encode())
+    def read_state(self) -> HomeState | None:
+        return _read_json(self.state_file, HomeState) or self._state_before()
+
+    def write_state(self, state: HomeState) -> None:
+        write_private(self.state_file, state.model_dump_json(indent=2).encode())
+        for name in _FIRST_VERSIONS:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _state_before(self) -> HomeState | None:
+        """Of a home that the first version made, which kept the agent's bundle itself."""
+        bundle = _read_json(self.folder / _FIRST_VERSIONS[0], Bundle)
+        if bundle is None:
+            return None
+        return HomeState(
+            branch=bundle.branch.code, agent=bundle.agent, recording=branch_digest(bundle.branch)
+        )
+
+    def forget_agent(self) -> None:
+        """So that the agent here becomes another one at its next start; its ledger stays."""
+        for name in ("enrolment.json", "bundle.sealed.json"):
+            (self.agent_folder / name).unlink(missing_ok=True)
 
     def write_recording(self, branch: Branch) -> None:
         """The same for every home with these beacons; appears whole."""
@@ -144,16 +165,13 @@ class Home:
         beside.chmod(0o600)
         beside.replace(self.recording_file)
 
-    def write_estate(self, chain: Chain) -> None:
-        write_private(self.estate_file, chain.model_dump_json(indent=2).encode())
-
     def write_users(self, users: dict[str, Any]) -> None:
         write_private(self.users_file, json.dumps(users, indent=2).encode())
 
     def write_claim(self, code: str) -> None:
         write_private(self.claim_file, f"{code}\n".encode())
 
-    def write_settings(self, file: Path, settings: dict[str, str | int]) -> None:
+    def write_settings(self, file: Path, settings: Mapping[str, str | int]) -> None:
         """TOML's basic strings are written as JSON's, without escaping what is not ASCII."""
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
         text = "# Written by `beckon up` at every start.\n" + "\n".join(lines) + "\n"

@@ -31,6 +31,7 @@ from provisioning.ports import (
     HqMoved,
     HqRefused,
     HqSilent,
+    Standing,
 )
 from provisioning.services.claiming import HqOfClaims
 
@@ -40,7 +41,7 @@ _ANSWER_S = 5.0
 _LARGE_S = 300.0
 # As much as HQ takes of a change; what it answers is no larger.
 _ANSWER_BYTES_MAX = 64 * 2**20
-_UNAUTHORISED, _CONFLICT = 401, 409
+_UNAUTHORISED, _NOT_FOUND, _CONFLICT = 401, 404, 409
 # As many complaints of HQ's as somebody reads at once.
 _COMPLAINTS_MAX = 40
 
@@ -68,10 +69,12 @@ class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims):
         self._token: str | None = None
 
     @override
-    async def agent_state(self, agent: AgentName) -> str | None:
+    async def agent_standing(self, agent: AgentName) -> Standing | None:
         for each in await self._listed("/v1/agents", "agents"):
             if each.get("name") == agent:
-                return str(each.get("state"))
+                sequences = (each.get("bundle_sequence"), each.get("bundle_wanted"))
+                works_from, wanted = (each if isinstance(each, int) else None for each in sequences)
+                return Standing(str(each.get("state")), works_from, wanted)
         return None
 
     @override
@@ -81,13 +84,14 @@ class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims):
 
     @override
     async def enrolled_key(self, agent: AgentName) -> bytes | None:
-        for each in await self._listed("/v1/agents", "agents"):
-            if each.get("name") == agent and each.get("public_key_hex") is not None:
-                try:
-                    return bytes.fromhex(each["public_key_hex"])
-                except (TypeError, ValueError) as strange:
-                    raise HqSilent("it lists a key that is none") from strange
-        return None
+        answer = await self._asked("GET", f"/v1/agents/{quote(agent, safe='')}", None, _ANSWER_S)
+        if answer.status == _NOT_FOUND:
+            return None
+        try:
+            key_hex = _granted(answer).content["public_key_hex"]
+            return None if key_hex is None else bytes.fromhex(key_hex)
+        except (KeyError, TypeError, ValueError) as strange:
+            raise HqSilent("it tells no agent's key as this version knows it") from strange
 
     @override
     async def authority(self) -> HqKey:
@@ -155,14 +159,14 @@ class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims):
         self, method: str, path: str, body: object = None, *, answer_s: float = _ANSWER_S
     ) -> _Answer:
         """Errors: HqSilent, HqRefused."""
+        return _granted(await self._asked(method, path, body, answer_s))
+
+    async def _asked(self, method: str, path: str, body: object, answer_s: float) -> _Answer:
+        """Whatever is answered. Errors: HqSilent."""
         answer = await self._send(method, path, body, answer_s)
         if answer.status == _UNAUTHORISED:
             self._token = None
             answer = await self._send(method, path, body, answer_s)
-        if answer.status >= 500:
-            raise HqSilent(_detail(answer) or f"it answers {answer.status}")
-        if answer.status >= 400:
-            raise _refused(answer)
         return answer
 
     async def _send(self, method: str, path: str, body: object, answer_s: float) -> _Answer:
@@ -216,6 +220,15 @@ def _revision(answer: _Answer) -> int:
     if not isinstance(found, int):
         raise HqSilent("its answer has no revision")
     return found
+
+
+def _granted(answer: _Answer) -> _Answer:
+    """Errors: HqSilent, HqRefused."""
+    if answer.status >= 500:
+        raise HqSilent(_detail(answer) or f"it answers {answer.status}")
+    if answer.status >= 400:
+        raise _refused(answer)
+    return answer
 
 
 def _refused(answer: _Answer) -> HqRefused:

@@ -36,12 +36,16 @@ def read_inventory(path: Path) -> Inventory:
     return read_chain(path).inventory
 
 
-def read_chain(path: Path) -> Written:
-    """The inventory and the campaigns that it names. Errors: ConfigurationWrong with the complaints of all files."""
+def read_chain(path: Path, more: Sequence[Path] = ()) -> Written:
+    """The inventory and the campaigns that it names, and ``more`` files of campaigns besides.
+
+    Errors: ConfigurationWrong with the complaints of all files.
+    """
     read = _read(
         path, Inventory, beside=inventory_findings, also=lambda content: _no_files(path.parent, content)
     )
-    files = _campaign_files(path.parent, read.content)
+    named = [*_campaign_files(path.parent, read.content), *more]
+    files = list({file.resolve(): file for file in reversed(named)}.values())[::-1]
     complaints = list(read.complaints)
     campaigns: Sequence[Campaign] = ()
     try:
@@ -50,7 +54,7 @@ def read_chain(path: Path) -> Written:
         complaints += wrong.complaints
     if complaints or read.value is None:
         raise ConfigurationWrong(*complaints)
-    names_none = read.value.campaigns is None
+    names_none = read.value.campaigns is None and not more
     return Written(read.value, None if names_none else tuple(campaigns), tuple(files))
 
 

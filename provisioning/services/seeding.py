@@ -1,146 +1,122 @@
-"""What a new home is given: its secrets, the bundle that its agent works from, and what its HQ is told of the chain.
+"""What a home is given: the password of its HQ, the secrets of its chain, and what its HQ is to be told of it.
 
 Pure but for drawing the secrets.
 """
 
 import secrets
 from collections.abc import Sequence
-from hashlib import scrypt, sha256
-from typing import Any
+from hashlib import sha256
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from engagement.campaign.model import Campaign
 from engagement.estate.branch import Branch
-from engagement.estate.bundle import Bundle, Cashier, EnrolledMember, PairedTill
-from engagement.estate.chain import Chain
 from engagement.estate.inventory import Inventory
-from engagement.ids import CashierName, MemberId, TillName
+from engagement.estate.planning import FIRST_CASHIER, Lack, Plan, Wanted
+from engagement.ids import AgentName, BranchCode, MemberId, TillName
 from engagement.values import Value
-from engagement.visitor.visitor import normal_member_code
 from provisioning.faults import ConfigurationWrong
+from provisioning.services.chain_secrets import (
+    BranchSecrets,
+    CashierSecret,
+    ChainSecrets,
+    letters,
+    scrypt_hex,
+    with_drawn,
+)
 
-CASHIER = CashierName("cashier-1")
+CASHIER = FIRST_CASHIER
 HQ_USER = "hq"
-PIN_DIGITS = 6
-# Without 0, O, 1, I and L, which people mix up when they read a card aloud.
-_CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
-_CODE_GROUPS, _CODE_GROUP_LETTERS = 2, 5
 # 99 bits: HQ may be reached from anywhere, and nobody needs to know it by heart.
 _PASSWORD_GROUPS = 4
 
 
 class HomeSecrets(Value):
-    """Drawn once per home. ``till_tokens`` by till, ``member_codes`` by member; salts as hexadecimal."""
+    """``hq_password`` is drawn once per home; its salt as hexadecimal. The others are the first version's, which kept the
+    secrets of its one branch here."""
 
+    hq_password: str = ""
+    hq_salt: str = ""
     till_tokens: dict[TillName, str] = Field(default_factory=dict)
     cashier_pin: str = ""
     cashier_salt: str = ""
     member_codes: dict[MemberId, str] = Field(default_factory=dict)
-    hq_password: str = ""
-    hq_salt: str = ""
 
 
-def complete_secrets(known: HomeSecrets, branch: Branch, members: Sequence[MemberId]) -> HomeSecrets:
-    """Keep what is known and draw what is missing, as for a till that the inventory has gained."""
-    return HomeSecrets(
-        till_tokens={
-            till.name: known.till_tokens.get(till.name) or secrets.token_urlsafe(32) for till in branch.tills
-        },
-        cashier_pin=known.cashier_pin or f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}",
-        cashier_salt=known.cashier_salt or secrets.token_hex(16),
-        member_codes={member: known.member_codes.get(member) or _letters(_CODE_GROUPS) for member in members},
-        hq_password=known.hq_password or _letters(_PASSWORD_GROUPS),
-        hq_salt=known.hq_salt or secrets.token_hex(16),
-    )
+class HomeState(Value):
+    """What was done for the home's files as they were last. ``laid_out``: digest of what HQ was told, empty while it was
+    told nothing; ``revision``: HQ's, which has it; ``recording``: digest of the branch that the recording is of."""
+
+    version: Literal[1] = 1
+    branch: BranchCode
+    agent: AgentName
+    laid_out: str = ""
+    revision: int = 0
+    recording: str = ""
 
 
-def _letters(groups: int) -> str:
-    return "-".join(
-        "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_GROUP_LETTERS)) for _ in range(groups)
-    )
-
-
-def member_ids(inventory: Inventory) -> tuple[MemberId, ...]:
-    return tuple(member.id for member in inventory.members)
-
-
-def make_bundle(
-    inventory: Inventory, campaigns: Sequence[Campaign], known: HomeSecrets, before: Bundle | None
-) -> Bundle:
-    """The bundle of the first branch's first agent; ``before`` itself when nothing changed, else one later in sequence.
-
-    Errors: ConfigurationWrong when the branch has no agent or no till, or when terms changed within an edition.
-    """
+def store_here(inventory: Inventory) -> tuple[Branch, AgentName]:
+    """The first branch and its first agent run here. Errors: ConfigurationWrong when the branch has no agent or no till."""
     branch = inventory.branches[0]
     for what, things in (("agents", branch.agents), ("tills", branch.tills)):
         if not things:
             raise ConfigurationWrong(
                 f"branches[0].{what} is empty; allowed: at least one, to run this branch here"
             )
-    agent = branch.agents[0]
-    bundle = Bundle(
-        version=1,
-        sequence=before.sequence if before else 1,
-        agent=agent.name,
-        agent_number=agent.number or 1,
-        branch=branch,
-        campaigns=tuple(sorted(campaigns, key=lambda campaign: campaign.number)),
-        tills=tuple(
-            PairedTill(name=name, token_sha256=_sha256_hex(token))
-            for name, token in known.till_tokens.items()
-        ),
-        cashiers=(_cashier(known),),
-        members=tuple(
-            EnrolledMember(id=member, code_sha256=_sha256_hex(normal_member_code(code)))
-            for member, code in known.member_codes.items()
-        ),
-    )
-    if before is None or bundle == before:
-        return bundle
-    _refuse_changed_terms(before.campaigns, bundle.campaigns)
-    return bundle.model_copy(update={"sequence": before.sequence + 1})
+    return branch, branch.agents[0].name
 
 
-def _refuse_changed_terms(published: Sequence[Campaign], wanted: Sequence[Campaign]) -> None:
-    """Terms never change once published; whoever wants others writes a new edition."""
-    editions = {(campaign.id, campaign.edition): campaign for campaign in published}
-    complaints = [
-        f"campaign {campaign.id!r} changed, but edition is still {campaign.edition}; published terms never change; "
-        f"allowed: edition {campaign.edition + 1}, or the old terms"
-        for campaign in wanted
-        if editions.get((campaign.id, campaign.edition), campaign) != campaign
-    ]
-    if complaints:
-        raise ConfigurationWrong(*complaints)
-
-
-def _cashier(known: HomeSecrets) -> Cashier:
-    return Cashier(
-        name=CASHIER,
-        salt=known.cashier_salt,
-        pin_scrypt=_scrypt_hex(known.cashier_pin, known.cashier_salt),
+def home_secrets(known: HomeSecrets) -> HomeSecrets:
+    """With a password for HQ, and without what has moved into the chain's file."""
+    return HomeSecrets(
+        hq_password=known.hq_password or letters(_PASSWORD_GROUPS),
+        hq_salt=known.hq_salt or secrets.token_hex(16),
     )
 
 
-def make_chain(inventory: Inventory, bundle: Bundle) -> Chain:
-    """All branches, and the campaigns as the bundle has them; this home's agent with the number that it works under.
-
-    Errors: ConfigurationWrong when a name or a number is used twice in the chain.
-    """
-    here, *others = inventory.branches
-    first, *further = here.agents
-    numbered = first.model_copy(update={"number": bundle.agent_number})
-    here = here.model_copy(update={"agents": (numbered, *further)})
-    try:
-        return Chain(version=1, branches=(here, *others), campaigns=bundle.campaigns)
-    except ValidationError as wrong:
-        raise ConfigurationWrong(
-            *(
-                f"inventory: {error['msg'].removeprefix('Value error, ')}; allowed: each once in all branches"
-                for error in wrong.errors()
+def chain_secrets(known: ChainSecrets, before: HomeSecrets, inventory: Inventory) -> ChainSecrets:
+    """Everybody's in the inventory: what is known stays, also from the first version, and what is missing is drawn."""
+    known = _taken_over(known, before, inventory.branches[0].code)
+    everybody = Plan(
+        base=0,
+        lacks=tuple(
+            Lack(
+                branch=branch.code,
+                tills=tuple(till.name for till in branch.tills),
+                cashiers=(FIRST_CASHIER,) if branch.tills else (),
             )
-        ) from wrong
+            for branch in inventory.branches
+        ),
+        members_lacking=tuple(member.id for member in inventory.members),
+    )
+    return with_drawn(known, everybody)
+
+
+def _taken_over(known: ChainSecrets, before: HomeSecrets, branch: BranchCode) -> ChainSecrets:
+    if not before.cashier_pin or branch in known.branches:
+        return known
+    cashier = CashierSecret(pin=before.cashier_pin, salt=before.cashier_salt)
+    own = BranchSecrets(till_tokens=before.till_tokens, cashiers={FIRST_CASHIER: cashier})
+    return ChainSecrets(
+        branches={**known.branches, branch: own}, member_codes={**before.member_codes, **known.member_codes}
+    )
+
+
+def wanted_of(inventory: Inventory, campaigns: Sequence[Campaign]) -> Wanted:
+    return Wanted(
+        branches=inventory.branches, members=[member.id for member in inventory.members], campaigns=campaigns
+    )
+
+
+def digest_of(inventory: Inventory, campaigns: Sequence[Campaign], known: ChainSecrets) -> str:
+    """Another one whenever HQ is to be told something else."""
+    whole = (inventory, *campaigns, known)
+    return sha256("\n".join(value.model_dump_json() for value in whole).encode()).hexdigest()
+
+
+def branch_digest(branch: Branch) -> str:
+    return sha256(branch.model_dump_json().encode()).hexdigest()
 
 
 def hq_users(known: HomeSecrets) -> dict[str, Any]:
@@ -148,14 +124,6 @@ def hq_users(known: HomeSecrets) -> dict[str, Any]:
     user = {
         "name": HQ_USER,
         "salt": known.hq_salt,
-        "password_scrypt": _scrypt_hex(known.hq_password, known.hq_salt),
+        "password_scrypt": scrypt_hex(known.hq_password, known.hq_salt),
     }
     return {"version": 1, "users": [user]}
-
-
-def _scrypt_hex(text: str, salt_hex: str) -> str:
-    return scrypt(text.encode(), salt=bytes.fromhex(salt_hex), n=2**14, r=8, p=1, dklen=32).hex()
-
-
-def _sha256_hex(text: str) -> str:
-    return sha256(text.encode()).hexdigest()

@@ -7,6 +7,7 @@ from typing import Any
 
 from engagement.estate.branch import Branch
 from provisioning.config import CLOUD_OFFSET, GUEST_HTTP_OFFSET, GUEST_HTTPS_OFFSET, STAFF_HTTPS_OFFSET
+from provisioning.services.chain_secrets import ChainSecrets
 from provisioning.services.seeding import CASHIER, HQ_USER, HomeSecrets
 
 # On loopback every 127.x.y.z can call, and each stands for another shopper; the page's own address stays one.
@@ -81,12 +82,14 @@ def run_facts(
     branch: Branch,
     address: StoreAddress,
     ca_file: Path,
-    known: HomeSecrets,
+    hq: HomeSecrets,
+    known: ChainSecrets,
     radio: str,
     pids: dict[str, int],
 ) -> dict[str, Any]:
     """The content of ``run.json``. ``member_code`` opens the wallet of the first member who carries a tag."""
     tagged = [beacon.member for beacon in branch.beacons if beacon.member is not None]
+    own = known.of(branch.code)
     codes = [known.member_codes[member] for member in tagged if member in known.member_codes]
     return {
         "version": 1,
@@ -101,12 +104,12 @@ def run_facts(
         "cloud_api_url": address.cloud_api_url,
         "cloud_health_url": address.cloud_health_url,
         "ca_file": str(ca_file),
-        "till_token": known.till_tokens[branch.tills[0].name],
+        "till_token": own.till_tokens[branch.tills[0].name],
         "cashier": CASHIER,
-        "cashier_pin": known.cashier_pin,
+        "cashier_pin": own.cashiers[CASHIER].pin,
         "member_code": codes[0] if codes else None,
         "hq_user": HQ_USER,
-        "hq_password": known.hq_password,
+        "hq_password": hq.hq_password,
         "pids": pids,
     }
 

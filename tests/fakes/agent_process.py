@@ -15,8 +15,10 @@ from typing import Any
 
 from provisioning.adapters.home import Home
 from provisioning.adapters.yaml_files import read_campaigns, read_inventory
-from provisioning.services.seeding import CASHIER, complete_secrets, make_bundle, member_ids
+from provisioning.services.chain_secrets import ChainSecrets
+from provisioning.services.seeding import CASHIER, HomeSecrets, chain_secrets
 from provisioning.services.store_address import portal_name
+from tests.fakes.local_bundle import local_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 # Below the ports that the kernel gives to outgoing connections: a dead agent's port stays free for the next one.
@@ -105,12 +107,14 @@ def lay_agent_home(folder: Path) -> AgentHome:
     home, base = seed_sure_store(folder), free_base_port()
     inventory = read_inventory(home.inventory_file)
     branch = inventory.branches[0]
-    known = complete_secrets(home.read_secrets(), branch, member_ids(inventory))
-    home.write_bundle(make_bundle(inventory, read_campaigns(home.campaign_files()), known, None))
+    known = chain_secrets(ChainSecrets(), HomeSecrets(), inventory)
+    bundle = local_bundle(inventory, read_campaigns(home.campaign_files()), known)
+    bundle_file = folder / "bundle.json"
+    bundle_file.write_text(bundle.model_dump_json(), encoding="utf-8")
     home.ensure_certificates(portal_name(branch))
     settings = {
         "home": str(home.agent_folder),
-        "bundle": str(home.bundle_file),
+        "bundle": str(bundle_file),
         "guest_http_port": base + 10,
         "guest_https_port": base + 11,
         "staff_https_port": base + 12,
@@ -122,9 +126,9 @@ def lay_agent_home(folder: Path) -> AgentHome:
         guest_url=f"https://127.0.0.1:{base + 11}",
         staff_url=f"https://127.0.0.1:{base + 12}",
         ca_file=home.ca_file,
-        till_tokens={str(name): token for name, token in known.till_tokens.items()},
+        till_tokens={str(name): token for name, token in known.of(branch.code).till_tokens.items()},
         cashier=CASHIER,
-        cashier_pin=known.cashier_pin,
+        cashier_pin=known.of(branch.code).cashiers[CASHIER].pin,
         member_code=next(iter(known.member_codes.values())),
     )
     laid = AgentHome(folder, settings, access)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing_extensions import override
 
 from engagement.ids import AgentName, BranchCode
-from provisioning.ports import Certified, Health, Hq, HqAuthority, HqKey, HqRefused, HqSilent, Root
+from provisioning.ports import Certified, Health, Hq, HqAuthority, HqKey, HqRefused, HqSilent, Root, Standing
+from provisioning.services.enrolling import LaysOut
 
 
 @dataclass
@@ -30,6 +31,7 @@ class HqDesk(Hq, HqAuthority):
     not change unforced; None for any."""
 
     state: str | None = "unclaimed"
+    works_from: int | None = 1
     silent: bool = False
     refusal: str | None = None
     codes_given: int = 0
@@ -38,9 +40,9 @@ class HqDesk(Hq, HqAuthority):
     pins: str | None = None
 
     @override
-    async def agent_state(self, agent: AgentName) -> str | None:
+    async def agent_standing(self, agent: AgentName) -> Standing | None:
         self._answer()
-        return self.state
+        return None if self.state is None else Standing(self.state, self.works_from, wanted=1)
 
     @override
     async def authority(self) -> HqKey:
@@ -68,6 +70,23 @@ class HqDesk(Hq, HqAuthority):
     def _answer(self) -> None:
         if self.silent:
             raise HqSilent("nobody is there")
+
+
+@dataclass
+class HandFiles(LaysOut):
+    """Lists the agent at HQ when HQ has lost it. ``times``: that HQ was told; ``refusals``: raised one after the other."""
+
+    hq: HqDesk
+    times: int = 0
+    refusals: list[Exception] = field(default_factory=list)
+
+    @override
+    async def lay_out(self, *, is_lost: bool = False) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        if is_lost or not self.times:
+            self.times += 1
+            self.hq.state = self.hq.state or "unclaimed"
 
 
 @dataclass

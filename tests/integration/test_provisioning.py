@@ -6,29 +6,31 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from hashlib import scrypt, sha256
+from hashlib import scrypt
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
 
 from engagement.campaign.model import Campaign
-from engagement.estate.bundle import Bundle
 from engagement.estate.inventory import Inventory
-from engagement.visitor.visitor import normal_member_code
+from engagement.ids import TillName
 from provisioning.adapters.home import Home
 from provisioning.adapters.home_files import make_private_folder, write_private
 from provisioning.adapters.yaml_files import read_campaigns, read_inventory
 from provisioning.faults import ConfigurationWrong, WorkFailed
+from provisioning.services.chain_secrets import CashierSecret, ChainSecrets
 from provisioning.services.seeding import (
+    CASHIER,
     HQ_USER,
     HomeSecrets,
-    complete_secrets,
+    HomeState,
+    branch_digest,
+    chain_secrets,
+    home_secrets,
     hq_users,
-    make_bundle,
-    make_chain,
-    member_ids,
 )
+from tests.fakes.local_bundle import local_bundle
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 PORTAL = "harbour.beckon.internal"
@@ -170,92 +172,49 @@ def _line_of(path: Path, text: str) -> int:
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
-class TestBundle:
-    def test_it_holds_hashes_and_no_secret(self, inventory: Inventory, campaigns: list[Campaign]) -> None:
-        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
-        bundle = make_bundle(inventory, campaigns, known, None)
-        text = bundle.model_dump_json()
-        for secret in (*known.till_tokens.values(), *known.member_codes.values(), f'"{known.cashier_pin}"'):
-            assert secret not in text
-        token, (code, *_) = known.till_tokens[bundle.tills[0].name], known.member_codes.values()
-        assert bundle.tills[0].token_sha256 == sha256(token.encode()).hexdigest()
-        assert bundle.members[0].code_sha256 == sha256(normal_member_code(code.lower()).encode()).hexdigest()
-        (cashier,) = bundle.cashiers
-        pin = scrypt(
-            known.cashier_pin.encode(), salt=bytes.fromhex(cashier.salt), n=2**14, r=8, p=1, dklen=32
-        )
-        assert cashier.pin_scrypt == pin.hex()
-
-    def test_its_sequence_rises_only_with_a_change(
-        self, inventory: Inventory, campaigns: list[Campaign]
-    ) -> None:
-        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
-        first = make_bundle(inventory, campaigns, known, None)
-        assert make_bundle(inventory, campaigns, known, first) == first
-        assert make_bundle(inventory, campaigns[:2], known, first).sequence == first.sequence + 1
-
-    def test_terms_do_not_change_within_an_edition(
-        self, inventory: Inventory, campaigns: list[Campaign]
-    ) -> None:
-        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
-        first = make_bundle(inventory, campaigns, known, None)
-        longer = campaigns[0].window.model_copy(update={"use_days": 60})
-        changed = campaigns[0].model_copy(update={"window": longer})
-        with pytest.raises(ConfigurationWrong, match=f"{changed.id}.*edition is still 1.*allowed: edition 2"):
-            make_bundle(inventory, [changed, *campaigns[1:]], known, first)
-        next_edition = changed.model_copy(update={"edition": 2})
-        assert make_bundle(inventory, [next_edition, *campaigns[1:]], known, first).sequence == 2
-
-    def test_secrets_stay_and_a_new_till_gets_its_own(self, inventory: Inventory) -> None:
-        branch = inventory.branches[0]
-        known = complete_secrets(HomeSecrets(), branch, member_ids(inventory))
+class TestSecrets:
+    def test_everybody_gets_one_and_keeps_it(self, inventory: Inventory) -> None:
+        known = chain_secrets(ChainSecrets(), HomeSecrets(), inventory)
+        (branch,) = inventory.branches
         more = branch.model_copy(
             update={"tills": (*branch.tills, branch.tills[0].model_copy(update={"name": "t2"}))}
         )
-        after = complete_secrets(known, more, member_ids(inventory))
-        assert {name: token for name, token in after.till_tokens.items() if name != "t2"} == known.till_tokens
-        assert (after.cashier_pin, after.member_codes) == (known.cashier_pin, known.member_codes)
-        assert len(set(after.till_tokens.values())) == 2
+        after = chain_secrets(known, HomeSecrets(), inventory.model_copy(update={"branches": (more,)}))
+        before = known.of(branch.code)
+        tokens = dict(after.of(branch.code).till_tokens)
+        assert tokens.pop(TillName("t2")) not in before.till_tokens.values()
+        assert (tokens, after.of(branch.code).cashiers) == (before.till_tokens, before.cashiers)
+        assert set(known.member_codes) == {member.id for member in inventory.members}
+        assert after.member_codes == known.member_codes
 
+    def test_those_of_the_first_version_stay(self, inventory: Inventory) -> None:
+        (branch,) = inventory.branches
+        till, member = branch.tills[0].name, inventory.members[0].id
+        old = HomeSecrets(
+            hq_password="word",
+            hq_salt="5a",
+            till_tokens={till: "token"},
+            cashier_pin="123456",
+            cashier_salt="a5" * 16,
+            member_codes={member: "CODE"},
+        )
+        known = chain_secrets(ChainSecrets(), old, inventory)
+        assert known.of(branch.code).till_tokens[till] == "token"
+        assert known.of(branch.code).cashiers[CASHIER] == CashierSecret(pin="123456", salt="a5" * 16)
+        assert known.member_codes[member] == "CODE"
+        assert home_secrets(old) == HomeSecrets(hq_password="word", hq_salt="5a")
+        # Once moved, what the chain's file says counts.
+        other = known.model_copy(update={"member_codes": {member: "OTHER"}})
+        assert chain_secrets(other, old, inventory).member_codes[member] == "OTHER"
 
-class TestChain:
-    def test_hq_gets_every_branch_and_what_the_agent_works_from(
-        self, inventory: Inventory, campaigns: list[Campaign]
-    ) -> None:
-        (here,) = inventory.branches
-        unnumbered = here.agents[0].model_copy(update={"number": None})
-        here = here.model_copy(update={"agents": (unnumbered,)})
-        agents = (unnumbered.model_copy(update={"name": "pier-1", "number": 7}),)
-        pier = here.model_copy(update={"code": "PIER", "agents": agents})
-        both = inventory.model_copy(update={"branches": (here, pier)})
-        known = complete_secrets(HomeSecrets(), here, member_ids(both))
-        bundle = make_bundle(both, campaigns, known, None)
-        chain = make_chain(both, bundle)
-        assert [branch.code for branch in chain.branches] == ["HARBOUR", "PIER"]
-        assert [branch.agents[0].number for branch in chain.branches] == [bundle.agent_number, 7]
-        assert chain.campaigns == bundle.campaigns
-
-    def test_an_agent_name_or_number_that_stands_twice_is_told(
-        self, inventory: Inventory, campaigns: list[Campaign]
-    ) -> None:
-        (here,) = inventory.branches
-        both = inventory.model_copy(update={"branches": (here, here.model_copy(update={"code": "PIER"}))})
-        known = complete_secrets(HomeSecrets(), here, member_ids(both))
-        bundle = make_bundle(both, campaigns, known, None)
-        with pytest.raises(
-            ConfigurationWrong, match=r"agent name 'harbour-1' is used twice.*number 1.*allowed"
-        ):
-            make_chain(both, bundle)
-
-    def test_the_operators_password_is_kept_by_its_hash(self, inventory: Inventory) -> None:
-        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
+    def test_the_operators_password_is_kept_by_its_hash(self) -> None:
+        known = home_secrets(HomeSecrets())
         (user,) = hq_users(known)["users"]
         assert known.hq_password not in json.dumps(user)
         salt = bytes.fromhex(user["salt"])
         hashed = scrypt(known.hq_password.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
         assert (user["name"], user["password_scrypt"]) == (HQ_USER, hashed.hex())
-        again = complete_secrets(known, inventory.branches[0], member_ids(inventory))
-        assert again.hq_password == known.hq_password
+        assert home_secrets(known) == known
 
 
 class TestHome:
@@ -274,15 +233,16 @@ class TestHome:
         home.make_folders()
         home.seed_files()
         home.ensure_certificates(PORTAL)
-        home.write_secrets(HomeSecrets(cashier_pin="123456"))
+        home.write_secrets(HomeSecrets(hq_password="word"))
+        home.secrets.write(ChainSecrets())
         for path in (home.folder, *home.folder.rglob("*")):
             assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
     def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
         home = Home(tmp_path)
-        home.bundle_file.write_text(json.dumps({"version": 1}))
-        with pytest.raises(WorkFailed, match=r"bundle\.json is damaged"):
-            home.read_bundle()
+        home.state_file.write_text(json.dumps({"version": 1}))
+        with pytest.raises(WorkFailed, match=r"state\.json is damaged"):
+            home.read_state()
 
     def test_a_file_in_the_place_of_the_home_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
@@ -297,12 +257,20 @@ class TestHome:
         write_private(path, b"new")
         assert [found.name for found in tmp_path.iterdir()] == ["kept.json"]
 
-    def test_the_bundle_comes_back_as_written(
+    def test_the_first_versions_home_is_known_by_its_bundle(
         self, tmp_path: Path, inventory: Inventory, campaigns: list[Campaign]
     ) -> None:
-        known = complete_secrets(HomeSecrets(), inventory.branches[0], member_ids(inventory))
-        bundle = make_bundle(inventory, campaigns, known, None)
-        home = Home(tmp_path)
-        home.write_bundle(bundle)
-        assert home.read_bundle() == bundle
-        assert isinstance(bundle, Bundle)
+        home, (branch,) = Home(tmp_path), inventory.branches
+        home.make_folders()
+        assert home.read_state() is None
+        bundle = local_bundle(inventory, campaigns, chain_secrets(ChainSecrets(), HomeSecrets(), inventory))
+        for name, text in (("bundle.json", bundle.model_dump_json()), ("estate.json", "{}")):
+            (tmp_path / name).write_text(text)
+        state = home.read_state()
+        assert state == HomeState(
+            branch=branch.code, agent=branch.agents[0].name, recording=branch_digest(branch)
+        )
+        home.write_state(state)
+        assert home.read_state() == state
+        assert not (tmp_path / "bundle.json").exists()
+        assert not (tmp_path / "estate.json").exists()

@@ -220,7 +220,7 @@ def test_a_second_start_finds_its_state(tmp_path: Path) -> None:
         assert redeem_welcome(first, "127.7.4.1")["decision"] == "accepted"
         until(lambda: Hq(first).welcome() == (1, 1, 2_000), LINE_S, lambda: up.text)
         assert up.stop() == 0
-    bundle = (home / "bundle.json").read_bytes()
+    bundle = (home / "agent" / "bundle.sealed.json").read_bytes()
     with running(home, base) as up:
         second = up.facts()
         hq = Hq(second)
@@ -230,7 +230,8 @@ def test_a_second_start_finds_its_state(tmp_path: Path) -> None:
         assert "claim code" not in up.text
         assert up.stop() == 0
     assert {**second, "pids": None} == {**first, "pids": None}
-    assert (Path(second["ca_file"]).read_bytes(), (home / "bundle.json").read_bytes()) == (ca, bundle)
+    kept = (home / "agent" / "bundle.sealed.json").read_bytes()
+    assert (Path(second["ca_file"]).read_bytes(), kept) == (ca, bundle)
 
 
 def call(home: Path | str, base_port: object) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from engagement.ids import AgentName, BranchCode
 from provisioning.ports import Certified
 from provisioning.services.enrolling import Enrolling
-from tests.fakes.hq_desk import AgentBox, HandRoot, HqDesk
+from tests.fakes.hq_desk import AgentBox, HandFiles, HandRoot, HqDesk
 from tests.fakes.virtual_loop import run_virtually
 
 
@@ -17,11 +17,13 @@ class Desk:
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.files = HandFiles(self.hq)
         self.enrolling = Enrolling(
             branch=BranchCode("HARBOUR"),
             agent=AgentName("harbour-1"),
             hq=self.hq,
             root=HandRoot(),
+            files=self.files,
             agent_health=self.agent.health,
             put_claim=self.agent.claims.append,
             say=self.said.append,
@@ -72,11 +74,18 @@ def test_a_root_that_was_issued_anew_certifies_again() -> None:
     assert (desk.hq.times_certified, desk.said) == (1, [])
 
 
-def test_an_hq_of_another_root_is_told_and_does_not_hold_up_the_agent() -> None:
-    desk = Desk(HqDesk(pins="another root"))
-    run_virtually(desk.run_for(3600))
-    assert desk.enrolling.answered.is_set()
-    assert desk.said == ["harbour-1 cannot be enrolled at HQ: agents have pinned another root"]
+def test_a_home_with_another_root_certifies_by_it_and_enrols_its_agent_anew() -> None:
+    desk = Desk(HqDesk(state="active", pins="another root"), AgentBox(frozenset({"bundle_refused"})))
+    desk.hq.certified = Certified("by the root before", "another root")
+
+    async def story() -> None:
+        await desk.run_for(1)
+        desk.agent.codes = frozenset()
+        await desk.run_for(60)
+
+    run_virtually(story())
+    assert desk.hq.certified == HandRoot().certify("HQ's request")
+    assert desk.agent.claims == ["HARBOUR-harbour-1-1"]
 
 
 def test_an_enrolled_agent_is_left_alone() -> None:
