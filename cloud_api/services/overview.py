@@ -138,6 +138,22 @@ class Overview:
         ]
         return sorted(views, key=lambda view: (view.branch, view.name))
 
+    async def agent(self, name: AgentName) -> AgentView | None:
+        """None for one that no branch lists and that never had a claim."""
+        found = self._registry.find(name)
+        if found is not None:
+            lanes = tuple(lane for lane in await self._storage.lanes() if lane.key.agent == name)
+            return self._known(found.known, lanes)
+        return next(
+            (
+                self._unclaimed(branch, agent)
+                for branch in self._estate.branches
+                for agent in branch.agents
+                if agent.name == name
+            ),
+            None,
+        )
+
     def _known(self, known: KnownAgent, lanes: tuple[LaneState, ...]) -> AgentView:
         """In the branch that its claim was made for, whichever lists it now."""
         report = self._reporting.last(known.name)

@@ -20,7 +20,7 @@ from provisioning.adapters.certificates import FolderRoot, ensure_certificates
 from provisioning.ports import HqRefused
 from tests.fakes.authority_key import certified_by
 from tests.fakes.cloud_process import AUTHORITY, CloudHome, Desk, cloud, desk
-from tests.fakes.hq import AGENT, HARBOUR
+from tests.fakes.hq import AGENT, HARBOUR, public_key
 from tests.fakes.hq_authority import make_root
 
 ROOT = make_root()
@@ -169,12 +169,18 @@ class TestHttp:
 
     async def test_the_key_of_the_machine_that_enrolled_is_shown(self, fresh: Desk) -> None:
         await fresh.certify()
-        _, before = await fresh.ask("GET", "/v1/agents")
+        one = {"route": "/v1/agents/{agent}"}
+        _, before = await fresh.ask("GET", f"/v1/agents/{AGENT}", **one)
         await fresh.enrol(HARBOUR, AGENT)
-        _, after = await fresh.ask("GET", "/v1/agents")
-        keys = [
-            next(agent["public_key_hex"] for agent in answer["agents"] if agent["name"] == AGENT)
-            for answer in (before, after)
-        ]
-        assert keys[0] is None
-        assert len(bytes.fromhex(keys[1])) == 32
+        _, after = await fresh.ask("GET", f"/v1/agents/{AGENT}", **one)
+        assert (before["public_key_hex"], after["public_key_hex"]) == (None, public_key(AGENT).hex())
+        _, every = await fresh.ask("GET", "/v1/agents")
+        assert after in every["agents"]
+        status, answer = await fresh.ask("GET", "/v1/agents/nobody", **one)
+        assert (status, answer["code"]) == (404, "agent_not_listed")
+
+    async def test_an_address_that_no_code_can_carry_is_told(self, fresh: Desk) -> None:
+        await fresh.certify()
+        asked = {"branch": HARBOUR, "agent": AGENT}
+        status, answer = await fresh.ask("POST", "/v1/claims", asked, headers={"Host": "user@hq"})
+        assert (status, answer["code"]) == (400, "no_address")

@@ -10,9 +10,11 @@ from cloud_api.adapters.http.operations import Asked, Nothing, Operations, json_
 from cloud_api.adapters.http.problems import Problem
 from cloud_api.ports.storage import MoneyLine
 from cloud_api.services.overview import AgentView, CouponView
+from cloud_api.services.refused import Refused
 from cloud_api.services.signing_in import SESSION_MS
 from engagement.clock.moment import from_ms
 from engagement.estate.bundle import CampaignStop
+from engagement.ids import AgentName
 from engagement.line.claim import is_address
 from engagement.refusal.refusal import Refusal
 
@@ -106,6 +108,23 @@ async def branches(asked: Asked[Nothing, Nothing]) -> models.BranchesAnswer:
 )
 async def agents(asked: Asked[Nothing, Nothing]) -> models.AgentsAnswer:
     return models.AgentsAnswer(agents=[_agent(view) for view in await asked.parts.overview.agents()])
+
+
+@HQ_API.asks(
+    "GET",
+    "/v1/agents/{agent}",
+    "One agent, and how far it is",
+    answer=models.AgentAnswer,
+    body=Nothing,
+    query=Nothing,
+    problems={404: "no branch lists it, and it never had a claim"},
+)
+async def agent(asked: Asked[Nothing, Nothing]) -> models.AgentAnswer:
+    name = AgentName(asked.request.match_info["agent"])
+    view = await asked.parts.overview.agent(name)
+    if view is None:
+        raise Refused("agent_not_listed", f"there is no agent {name!r}")
+    return _agent(view)
 
 
 @HQ_API.asks(
