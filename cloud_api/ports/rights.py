@@ -36,6 +36,23 @@ class CampaignBooks:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """What one agent has of a campaign, over all its ledger files of which none, or every one, was written off."""
+
+    campaign: CampaignId
+    account: Account
+    is_written_off: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AgentBooks:
+    """``is_given_up``: it was written off, and has not surrendered since; ``holdings`` in order of campaigns."""
+
+    is_given_up: bool
+    holdings: Sequence[Holding]
+
+
+@dataclass(frozen=True, slots=True)
 class Fence:
     """``incarnation``: 32 hex digits, drawn when the database was made or restored. ``awaited``: as in Books."""
 
@@ -76,6 +93,8 @@ class RightsStore(Protocol):
 
     async def campaign_books(self, campaign: CampaignId) -> CampaignBooks:
         """Of ledger files that have a lease, or a journal that tells of issues."""
+
+    async def agent_books(self, agent: AgentName) -> AgentBooks: ...
 
     async def leasing_agents(self) -> Set[AgentName]:
         """Every agent that ever asked, or that a restore found."""

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final, Protocol
 
 from cloud_api.ports.machine import Clock, Entropy
-from cloud_api.ports.rights import Lease, LeaseKey, RightsStore
+from cloud_api.ports.rights import AgentBooks, Lease, LeaseKey, RightsStore
 from cloud_api.services.estate_view import EstateView
 from cloud_api.services.refused import Refused
 from cloud_api.services.registry import Registry
@@ -174,6 +174,10 @@ class Lending:
             raise Refused("campaign_unknown", f"HQ has no campaign {campaign!r}")
         books = await self._store.campaign_books(campaign)
         return Ledger(found, _budget(found), books.outstanding, books.leases, await self.fence())
+
+    async def holdings(self, agent: AgentName) -> AgentBooks:
+        """What one agent has of each campaign."""
+        return await self._store.agent_books(agent)
 
     def _terms(self, agent: AgentName) -> Mapping[CampaignId, CampaignTerms]:
         """An agent that no branch lists is granted nothing; what it holds may come back."""

@@ -18,6 +18,10 @@ class Account:
     returned: Amount = NOTHING
     used: Amount = NOTHING
 
+    def __add__(self, other: "Account") -> "Account":
+        """Both together, as of two ledger files of one agent."""
+        return Account(self.granted + other.granted, self.returned + other.returned, self.used + other.used)
+
     @property
     def outstanding(self) -> Amount:
         """What counts as gone from the budget, whether it was used or not."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_api.ports.rights import LeaseKey, RightsStore
+from cloud_api.ports.rights import AgentBooks, Holding, LeaseKey, RightsStore
 from cloud_api.ports.storage import Storage
 from engagement.ids import AgentName
 from engagement.journal.tip import Epoch
@@ -200,3 +200,21 @@ async def test_a_campaigns_books_show_leases_beside_what_journals_say(reopen: OP
         keys = [lease.key.agent for lease in (await opened.rights.campaign_books(WELCOME)).leases]
         assert keys == [AGENT, OTHER]
         assert (await opened.rights.campaign_books(SHAKE)).leases == []
+
+
+async def test_an_agents_books_are_of_all_its_ledger_files(rights: RightsStore) -> None:
+    assert await rights.agent_books(AGENT) == AgentBooks(is_given_up=False, holdings=[])
+    later = LeaseKey(AGENT, Epoch("b" * 16))
+    for key in (FILE, later, OTHER_FILE):
+        await leave(rights, key, with_lease)
+    twice = Account(units(18), units(4), units(6))
+    assert await rights.agent_books(AGENT) == AgentBooks(
+        False, [Holding(WELCOME, twice, is_written_off=False)]
+    )
+    await rights.give_up(AGENT, expected=both)
+    lost = Holding(WELCOME, twice, is_written_off=True)
+    assert await rights.agent_books(AGENT) == AgentBooks(True, [lost])
+    newest = LeaseKey(AGENT, Epoch("c" * 16))
+    await leave(rights, newest, lambda books: replace(with_lease(books), is_given_up=False))
+    alive = Holding(WELCOME, Account(units(9), units(2), units(3)), is_written_off=False)
+    assert await rights.agent_books(AGENT) == AgentBooks(False, [alive, lost])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Set
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
-from cloud_api.ports.rights import CampaignBooks, Expected, Fence, Lease, LeaseKey, M
+from cloud_api.ports.rights import AgentBooks, CampaignBooks, Expected, Fence, Holding, Lease, LeaseKey, M
 from engagement.ids import AgentName, CampaignId
 from engagement.journal.event import Lane
 from engagement.rights.account import Account, Books, LeaseDesk
@@ -110,6 +110,20 @@ class MemoryRights:
             for key in sorted({*held, *issued})
         ]
         return CampaignBooks(self.file.outstanding.get(campaign, NOTHING), leases)
+
+    async def agent_books(self, agent: AgentName) -> AgentBooks:
+        sums: dict[tuple[CampaignId, bool], Account] = {}
+        for key, accounts in self.file.accounts.items():
+            if key.agent != agent:
+                continue
+            lost = self.file.desks.get(key, LeaseDesk()).is_written_off
+            for campaign, account in accounts.items():
+                sums[campaign, lost] = sums.get((campaign, lost), Account()) + account
+        holdings = [
+            Holding(campaign, account, lost)
+            for (campaign, lost), account in sorted(sums.items(), key=lambda item: item[0])
+        ]
+        return AgentBooks(agent in self.file.given_up, holdings)
 
     async def leasing_agents(self) -> Set[AgentName]:
         return set(self.file.heard_in)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from engagement.estate.estate import Change, PublishCampaign
 from engagement.journal.event import Lane
+from tests.fakes import shop
 from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
 from tests.fakes.happenings import money
-from tests.fakes.hq import AGENT, HARBOUR, Journal
+from tests.fakes.hq import AGENT, ALWAYS, HARBOUR, Journal
 from tests.fakes.plain_browser import PlainBrowser, plain_browser
 
 AGENT_PAGE = f"/agents/{AGENT}"
@@ -197,6 +199,20 @@ async def test_a_store_that_works_from_old_instructions_is_seen(browser: PlainBr
     assert shown(html, "bundle") == "behind: version 1, HQ has 2"
     _, html = await browser.get("/")
     assert shown(html, "bundle") == "behind: version 1, HQ has 2"
+
+
+async def test_campaigns_that_are_over_are_out_of_the_way(browser: PlainBrowser, hq: Desk) -> None:
+    over = shop.campaign(
+        id="over", number=9, name="Autumn", window=ALWAYS | {"ends_at": "2021-01-01T00:00:00Z"}
+    )
+    _, estate = await hq.ask("GET", "/v1/estate")
+    change = Change(base=estate["revision"], steps=(PublishCampaign(campaign=over),))
+    status, answer = await hq.ask("POST", "/v1/estate/changes", raw=change.model_dump_json().encode())
+    assert status == 200, answer
+    _, html = await browser.get("/")
+    assert "Campaigns that are over: 1" in html
+    assert re.findall(r'data-campaign="(\w+)"', html) == ["welcome", "shake", "back"]
+    assert re.search(r'<a href="/campaigns/over">.*?Ended', html, re.DOTALL)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 """Where a campaign's budget is, as the console tells it: nothing is missing, nothing stands in two places."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_api.adapters.http.console.ledger_rows import LedgerRows, ledger_rows
 from cloud_api.ports.rights import Lease, LeaseKey
+from cloud_api.services.lending import FenceView, Ledger
 from engagement.ids import AgentName
 from engagement.journal.tip import Epoch
 from engagement.rights.account import Account
 from engagement.rights.amount import NOTHING, Amount
+from tests.fakes import shop
 
 UNIT_MINOR = 2000
 
@@ -34,9 +38,7 @@ def lease(
 def rows(*leases: Lease, budget: int = 100) -> LedgerRows:
     """As HQ reckons what is free: the budget less all that is outstanding."""
     outstanding = sum((each.account.outstanding for each in leases), start=NOTHING)
-    return ledger_rows(
-        budget=coupons(budget), free=coupons(budget) - outstanding, leases=leases, adds_up=True
-    )
+    return ledger_rows(Ledger(shop.campaign(), coupons(budget), outstanding, leases, FenceView("", ())))
 
 
 def parts(ledger: LedgerRows) -> dict[str, int]:
@@ -72,7 +74,15 @@ def test_ledger_files_of_one_agent_stand_in_one_row() -> None:
 def test_what_was_given_before_hq_lent_is_said_to_be_beyond_the_budget() -> None:
     ledger = rows(lease(10, used=30), budget=20)
     assert parts(ledger) == {"given": 30, "held": 0, "free": 10}
-    assert ledger.over == coupons(20)
+    assert (ledger.over, ledger.adds_up) == (coupons(20), False)
+
+
+def test_journals_tell_of_what_was_given_before_the_next_request_does() -> None:
+    told = replace(lease(30, used=10), issued=coupons(12))
+    assert parts(rows(told)) == {"given": 12, "held": 18, "free": 70}
+    behind = replace(lease(30, used=10), issued=coupons(3))
+    assert parts(rows(behind)) == {"given": 10, "held": 20, "free": 70}
+    assert rows(told, behind).adds_up
 
 
 def test_only_the_largest_hundred_are_listed() -> None:

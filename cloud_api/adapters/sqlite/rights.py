@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from cloud_api.adapters.sqlite.reading import Reader
 from cloud_api.adapters.sqlite.writer import Writer
-from cloud_api.ports.rights import CampaignBooks, Expected, Fence, Lease, LeaseKey, M
+from cloud_api.ports.rights import AgentBooks, CampaignBooks, Expected, Fence, Holding, Lease, LeaseKey, M
 from engagement.ids import AgentName, CampaignId
 from engagement.journal.tip import Epoch
 from engagement.rights.account import Account, Books, LeaseDesk
@@ -20,6 +20,11 @@ _POOL = "SELECT units, minor FROM lease_pools WHERE campaign = ?"
 _LEASES = (
     f"SELECT agent, epoch, {_TOTALS}, is_written_off FROM lease_accounts JOIN lease_desks USING (agent, epoch)"  # noqa: S608
     " WHERE campaign = ?"
+)
+_HOLDINGS = (
+    "SELECT campaign, SUM(granted_units), SUM(granted_minor), SUM(returned_units), SUM(returned_minor), SUM(used_units),"
+    " SUM(used_minor), is_written_off FROM lease_accounts JOIN lease_desks USING (agent, epoch)"
+    " WHERE agent = ? GROUP BY campaign, is_written_off ORDER BY campaign, is_written_off"
 )
 _ISSUED = (
     "SELECT agents.name, lanes.epoch, units, minor FROM lane_issues JOIN lanes ON lanes.id = lane_issues.lane_id"
@@ -76,6 +81,16 @@ class SqliteRights:
             [
                 Lease(key, *held.get(key, (Account(), False)), issued.get(key, NOTHING))
                 for key in sorted({*held, *issued})
+            ],
+        )
+
+    async def agent_books(self, agent: AgentName) -> AgentBooks:
+        known = await self._reader.all("SELECT is_given_up FROM lease_agents WHERE agent = ?", agent)
+        return AgentBooks(
+            bool(known and known[0][0]),
+            [
+                Holding(CampaignId(campaign), _account(totals), bool(is_written_off))
+                for campaign, *totals, is_written_off in await self._reader.all(_HOLDINGS, agent)
             ],
         )
 

@@ -17,15 +17,20 @@ function rest(ms) {
   return new Promise((done) => setTimeout(done, ms));
 }
 
-// Whoever is about to press a button or follow a link finds the focus there again.
+// What was unfolded stays so, and whoever is about to press a button or follow a link finds the focus there again.
 function put(fresh) {
   const old = document.getElementById('live');
+  const folds = [...fresh.querySelectorAll('details')];
+  old.querySelectorAll('details').forEach((each, place) => {
+    if (folds[place]) folds[place].open = each.open;
+  });
   if (old.innerHTML === fresh.innerHTML) return;
   const held = old.contains(document.activeElement) ? document.activeElement : null;
   old.replaceWith(document.adoptNode(fresh));
   if (!held) return;
-  const same = [...fresh.querySelectorAll('a, button, input')].find(
-    (each) => each.id === held.id && each.getAttribute('href') === held.getAttribute('href'),
+  const same = [...fresh.querySelectorAll('a, button, input, summary')].find(
+    (each) =>
+      each.tagName === held.tagName && each.id === held.id && each.getAttribute('href') === held.getAttribute('href'),
   );
   if (same) same.focus({ preventScroll: true });
 }

@@ -1,4 +1,5 @@
-"""An agent's page, and what can be done about an agent: judge its dead letters again, take its key from it."""
+"""An agent's page, and what can be done about an agent: judge its dead letters again, take its key from it,
+write off what it holds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,11 +33,17 @@ async def agent_page(page: Page) -> web.StreamResponse:
         return missing_page(page)
     letters = await page.parts.rejudging.page(agent=view.name, limit=_LETTERS_MAX)
     row = agent_row(page, view)
-    branches = {branch.code: branch for branch in page.parts.overview.branches()}
+    overview = page.parts.overview
+    books = await page.parts.lending.holdings(view.name)
+    branches = {branch.code: branch for branch in overview.branches()}
     facts = {
         "row": row,
         "branch": branches.get(view.branch),
         "letters": [_letter_row(page, kept) for kept in letters.letters],
+        "books": books,
+        "titles": {
+            campaign.id: campaign.title[page.wording.language] for campaign, _ in overview.campaigns()
+        },
         "letters_left": row.letters - len(letters.letters),
         "judged": _number(page, "judged"),
         "used": _number(page, "used"),
@@ -59,6 +66,17 @@ async def revoke(page: Page) -> web.StreamResponse:
         await page.parts.revoking.revoke(view.name, by=page.user)
         return see_other(agent_address(view.name))
     return confirm_page(page, "revoke", name=view.name, back=agent_address(view.name))
+
+
+async def write_off(page: Page) -> web.StreamResponse:
+    """Asked for by a page of its own, which says what follows; done by its form."""
+    view = await _agent_of(page)
+    if view is None:
+        return missing_page(page)
+    if page.request.method == "POST":
+        await page.parts.lending.write_off(view.name, by=page.user)
+        return see_other(agent_address(view.name))
+    return confirm_page(page, "write_off", name=view.name, back=agent_address(view.name))
 
 
 def _name(page: Page) -> AgentName:

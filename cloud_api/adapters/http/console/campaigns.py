@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from cloud_api.adapters.http.console.ledger_rows import ledger_rows
 from cloud_api.adapters.http.console.page import (
     Page,
     campaign_address,
@@ -32,7 +33,7 @@ async def campaign_page(page: Page) -> web.StreamResponse:
         "state": state,
         "line": next(line for line in lines if line.campaign == campaign.id),
         "stop": stopped,
-        "ledger": None,
+        "ledger": ledger_rows(await page.parts.lending.ledger(campaign.id)),
         "opens": page.wording.minute(campaign.window.opens_at),
         "ends": page.wording.minute(campaign.window.ends_at),
         "stopped_ago": page.wording.span(overview.since_ms(stopped.at_ms)) if stopped else "",

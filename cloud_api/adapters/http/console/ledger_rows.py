@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cloud_api.ports.rights import Lease
+from cloud_api.services.lending import Ledger
 from engagement.ids import AgentName
 from engagement.rights.account import Account
 from engagement.rights.amount import NOTHING, Amount
@@ -28,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True)
 class LeaseRow:
-    """What one mini-PC holds or was lent, over all its ledger files."""
+    """What one mini-PC has, over all its ledger files that were written off, or over all others."""
 
     agent: AgentName
     account: Account
@@ -37,7 +38,7 @@ class LeaseRow:
 
 @dataclass(frozen=True)
 class LedgerRows:
-    """``over``: what is out beyond the budget; ``left_out``: how many further mini-PCs there are."""
+    """``over``: what is out beyond the budget; ``left_out``: how many further rows there are."""
 
     budget: Amount
     parts: Sequence[Part]
@@ -47,22 +48,23 @@ class LedgerRows:
     adds_up: bool
 
 
-def ledger_rows(*, budget: Amount, free: Amount, leases: Sequence[Lease], adds_up: bool) -> LedgerRows:
+def ledger_rows(ledger: Ledger) -> LedgerRows:
+    rows = _by_agent(ledger.leases)
     amounts: dict[Place, Amount] = {
-        "given": _sum(lease.account.used for lease in leases),
-        "held": _sum(lease.account.held for lease in leases if not lease.is_written_off),
-        "lost": _sum(lease.account.held for lease in leases if lease.is_written_off),
-        "free": free,
+        "given": _sum(row.account.used for row in rows),
+        "held": _sum(row.account.held for row in rows if not row.is_written_off),
+        "lost": _sum(row.account.held for row in rows if row.is_written_off),
+        "free": ledger.free,
     }
     whole = _sum(amounts.values())
-    rows = _by_agent(leases)
+    over = whole - ledger.budget
     return LedgerRows(
-        budget=budget,
-        parts=_parts(amounts, whole.at_least(budget)),
-        over=whole - budget,
+        budget=ledger.budget,
+        parts=_parts(amounts, whole.at_least(ledger.budget)),
+        over=over,
         leases=rows[:_ROWS_MAX],
         left_out=max(0, len(rows) - _ROWS_MAX),
-        adds_up=adds_up,
+        adds_up=ledger.adds_up and over == NOTHING,
     )
 
 
@@ -80,14 +82,14 @@ def _by_agent(leases: Iterable[Lease]) -> list[LeaseRow]:
     """The largest first."""
     sums: dict[tuple[AgentName, bool], Account] = defaultdict(Account)
     for lease in leases:
-        before, more = sums[lease.key.agent, lease.is_written_off], lease.account
-        sums[lease.key.agent, lease.is_written_off] = Account(
-            granted=before.granted + more.granted,
-            returned=before.returned + more.returned,
-            used=before.used + more.used,
-        )
+        sums[lease.key.agent, lease.is_written_off] += _as_known(lease)
     rows = [LeaseRow(agent, account, lost) for (agent, lost), account in sums.items()]
     return sorted(rows, key=lambda row: (-row.account.outstanding.units, row.agent, row.is_written_off))
+
+
+def _as_known(lease: Lease) -> Account:
+    """Journals tell of what was given sooner than the next request for rights does."""
+    return replace(lease.account, used=lease.account.used.at_least(lease.issued))
 
 
 def _sum(amounts: Iterable[Amount]) -> Amount:

@@ -10,8 +10,12 @@ from pydantic import ValidationError
 from cloud_api.adapters.http.console.agent_rows import AgentRow, agent_row
 from cloud_api.adapters.http.console.page import Page
 from cloud_api.adapters.http.models import FunnelQuery
+from engagement.campaign.model import Campaign
+from engagement.campaign.state import CampaignState
+from engagement.clock.moment import to_ms
 from engagement.estate.branch import Branch
 from engagement.ids import BranchCode
+from engagement.settlement.funnel import FunnelLine
 
 # More do not help a reader, who names a branch then; a page of this many is 100 kB.
 _BRANCHES_MAX = 100
@@ -31,6 +35,7 @@ async def overview_page(page: Page) -> web.StreamResponse:
     }
     agents = [agent_row(page, view) for view in await overview.agents()]
     branches = _branch_rows(overview.branches(), agents, asked.branch)
+    campaigns = [(campaign, state, lines[campaign.id]) for campaign, state in overview.campaigns()]
     values: dict[str, int] = defaultdict(int)
     for campaign, _ in overview.campaigns():
         values[campaign.offer.currency] += lines[campaign.id].redeemed_minor
@@ -38,7 +43,10 @@ async def overview_page(page: Page) -> web.StreamResponse:
         "asked": asked,
         "problem": problem,
         "is_today": asked.first == asked.last == overview.today(),
-        "campaigns": [(campaign, state, lines[campaign.id]) for campaign, state in overview.campaigns()],
+        "campaigns": [each for each in campaigns if not _is_over(page, *each)],
+        "earlier": [
+            (campaign, state) for campaign, state, line in campaigns if _is_over(page, campaign, state, line)
+        ],
         "claimed": sum(line.claimed for line in lines.values()),
         "redeemed": sum(line.redeemed for line in lines.values()),
         "values": values,
@@ -48,6 +56,12 @@ async def overview_page(page: Page) -> web.StreamResponse:
         "agents_all": len(agents),
     }
     return page.answer("overview.html", facts, status=422 if problem else 200)
+
+
+def _is_over(page: Page, campaign: Campaign, state: CampaignState, line: FunnelLine) -> bool:
+    """Whether there is nothing to see of a campaign in these days: they are never dropped, so there are ever more."""
+    has_ended = page.parts.overview.since_ms(to_ms(campaign.window.ends_at)) > 0
+    return has_ended and state is not CampaignState.RUNNING and not (line.claimed or line.redeemed)
 
 
 def _asked(page: Page) -> tuple[FunnelQuery, str]:

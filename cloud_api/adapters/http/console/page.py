@@ -13,6 +13,7 @@ from cloud_api.adapters.http.parts import PARTS, Parts
 from cloud_api.adapters.http.problems import Problem, as_problem
 from cloud_api.adapters.page_templates import PageTemplates
 from cloud_api.adapters.wording import Catalogue, Wording
+from engagement.ids import AgentName
 
 ENDONYMS = {"en": "English", "zh-Hans": "简体中文"}
 # The pages in the order of the navigation: address, and the key of its name.
@@ -46,12 +47,14 @@ CONSOLE = web.AppKey("console", Console)
 
 @dataclass(frozen=True)
 class Page:
-    """One request for a page, in the reader's language. ``user``: empty while nobody is signed in."""
+    """One request for a page, in the reader's language. ``user``: empty while nobody is signed in; ``awaited``: agents
+    that a restored HQ must hear before it lends anything."""
 
     request: web.Request
     parts: Parts
     wording: Wording
     user: str
+    awaited: Sequence[AgentName] = ()
 
     def answer(self, template: str, facts: Mapping[str, object], *, status: int = 200) -> web.Response:
         html = self.request.app[CONSOLE].templates.render(template, self._frame() | dict(facts))
@@ -86,6 +89,7 @@ class Page:
             "here": self.request.path,
             "pages": PAGES,
             "issues": self._issues(),
+            "awaited": self.awaited,
             "agent_at": agent_address,
             "campaign_at": campaign_address,
             "asset": lambda name: f"/assets/{ASSET_MARK}/{name}",
@@ -113,7 +117,8 @@ async def page_of(request: web.Request) -> Page:
     wording = request.app[CONSOLE].catalogue.choose(chosen, request.headers.get("Accept-Language"))
     token = session_of(request)
     user = await parts.signing_in.user_of(token) if token else None
-    return Page(request, parts, wording, user or "")
+    awaited = (await parts.lending.fence()).waiting_for if user else ()
+    return Page(request, parts, wording, user or "", awaited)
 
 
 def session_of(request: web.Request) -> str:

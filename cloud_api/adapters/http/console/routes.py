@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from cloud_api.adapters.http.console.agents import agent_page, judge_again, revoke
+from cloud_api.adapters.http.console.agents import agent_page, judge_again, revoke, write_off
 from cloud_api.adapters.http.console.campaigns import campaign_page, stop
 from cloud_api.adapters.http.console.coupons import look_up
 from cloud_api.adapters.http.console.entrance import sign_in, sign_out
@@ -25,6 +25,7 @@ def add_console(app: web.Application) -> None:
     for address, handler in (
         ("/coupon", look_up),
         ("/agents/{agent}/revoke", revoke),
+        ("/agents/{agent}/write-off", write_off),
         ("/campaigns/{campaign}/stop", stop),
     ):
         router.add_get(address, signed_in_page(handler))
