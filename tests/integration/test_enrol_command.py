@@ -4,8 +4,8 @@ import asyncio
 import os
 import ssl
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,16 +33,28 @@ async def hq(tmp_path: Path) -> AsyncIterator[Desk]:
         yield opened
 
 
-async def beckon(hq: Desk, *words: str, password: str = PASSWORD) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error; nobody is at the terminal."""
+@contextmanager
+def terminal(typed: str) -> Iterator[int]:
+    """Somebody at a terminal has typed this line already."""
+    person, program = os.openpty()
+    try:
+        os.write(person, f"{typed}\n".encode())
+        yield program
+    finally:
+        os.close(person)
+        os.close(program)
+
+
+async def beckon(hq: Desk, *words: str, stdin: int = asyncio.subprocess.DEVNULL) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error; nobody is at the terminal unless there is one."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BECKON_")}
-    environment |= {"BECKON_HQ_USER": USER, "BECKON_HQ_PASSWORD": password}
+    environment |= {"BECKON_HQ_USER": USER, "BECKON_HQ_PASSWORD": PASSWORD}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "provisioning", *words, "--hq", hq.home.url, "--hq-ca", str(hq.home.folder / "ca.pem")),
         cwd=ROOT,
         env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -132,6 +144,21 @@ async def test_an_operator_certifies_hq_and_enrols_the_box_that_is_meant(hq: Des
 
         code, _, complained = await beckon(hq, *where, "--box", box.fingerprint)
         assert (code, "--replace" in complained) == (2, True)
+
+
+async def test_a_person_types_what_the_box_shows(hq: Desk, tmp_path: Path) -> None:
+    await hq.certify()
+    box = NewBox(1)
+    async with listening(tmp_path / "box", box, hq) as at:
+        where = ("enrol", HARBOUR, AGENT, "--at", at)
+        with terminal("") as empty:
+            code, said, complained = await beckon(hq, *where, stdin=empty)
+        assert (code, "nothing was done" in complained) == (2, True)
+        assert f"{box.fingerprint}  at {at}" in said
+        with terminal(box.fingerprint.replace("-", " ").lower()) as typing:
+            code, said, _ = await beckon(hq, *where, stdin=typing)
+        assert (code, "Done: " in said) == (0, True)
+    assert await key_at_hq(hq) == box.public_key.hex()
 
 
 async def test_a_code_is_printed_alone_for_somebody_to_type(hq: Desk) -> None:
