@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from cloud_api.adapters.clock import SystemClock
 from cloud_api.adapters.log_lines import log_to_stderr
 from cloud_api.config import Settings, load_settings
 
@@ -26,6 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
             for error in invalid.errors(include_url=False)
         ]
         return _say("\n".join(lines), EXIT_WRONG)
+    if args.command == "backup":
+        return _back_up(settings, args.file)
+    if args.command == "restore":
+        return _restore(settings, args.file)
     log_to_stderr(settings.log_level)
     return _serve(settings)
 
@@ -42,8 +47,74 @@ def _parser() -> argparse.ArgumentParser:
         help="serve until SIGINT or SIGTERM",
         description="Serve HQ until SIGINT or SIGTERM. Settings may also be given as BECKON_CLOUD_<KEY>.",
     )
-    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
+    backup = commands.add_parser(
+        "backup",
+        help="copy the database to a file, also while the cloud runs",
+        description="Copy HQ's database to FILE, as it is at one instant; the cloud may be running. FILE appears when it is "
+        "whole and checked, readable by its owner alone; one that is there is replaced. HQ's sealing key is not in it: "
+        "it never leaves its home, and a new home gets a new key, which the desk certifies.",
+    )
+    backup.add_argument("file", type=Path, metavar="FILE", help="where to write the copy")
+    restore = commands.add_parser(
+        "restore",
+        help="put a backup in the database's place; the cloud must be stopped",
+        description="Put the backup FILE in the place of HQ's database. The cloud must be stopped; the database that was "
+        "there stays beside it under another name. HQ has then forgotten which rights it granted since the backup: it "
+        "grants none until every agent it knows has asked for rights again, by itself, once it reaches HQ. An agent that "
+        "never will must be written off (POST /v1/agents/AGENT/write-off, or in the console).",
+    )
+    restore.add_argument("file", type=Path, metavar="FILE", help="what `beckon-cloud backup` wrote")
+    for command in (run, backup, restore):
+        command.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
     return parser
+
+
+def _back_up(settings: Settings, target: Path) -> int:
+    from cloud_api.adapters.sqlite.backup import BackupRefused, back_up
+    from cloud_api.app import DATABASE_FILE
+
+    database = settings.home / DATABASE_FILE
+    if not database.is_file():
+        return _say(
+            f"beckon-cloud: settings: home = {str(settings.home)!r}: no {DATABASE_FILE} in it", EXIT_WRONG
+        )
+    if not target.resolve().parent.is_dir():
+        return _say(f"beckon-cloud: FILE = {str(target)!r}: there is no folder {target.parent}", EXIT_WRONG)
+    if target.is_dir() or target.resolve() == database.resolve():
+        return _say(f"beckon-cloud: FILE = {str(target)!r}: name a file of its own for the copy", EXIT_WRONG)
+    try:
+        size = back_up(database, target)
+    except (BackupRefused, OSError) as failure:
+        return _say(f"beckon-cloud: {failure}", EXIT_FAILED)
+    print(f"{target}: {size} bytes, checked")  # noqa: T201  # the command's answer
+    return EXIT_DONE
+
+
+def _restore(settings: Settings, backup: Path) -> int:
+    from cloud_api.adapters.sqlite.backup import BackupRefused, restore
+    from cloud_api.adapters.sqlite.file import DatabaseRefused
+    from cloud_api.app import DATABASE_FILE
+
+    if not backup.is_file():
+        return _say(f"beckon-cloud: FILE = {str(backup)!r}: there is no such file", EXIT_WRONG)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        restored = restore(settings.home / DATABASE_FILE, backup, now_ms=SystemClock().now_ms())
+    except (BackupRefused, DatabaseRefused, OSError) as failure:
+        return _say(f"beckon-cloud: {failure}", EXIT_FAILED)
+    lines = [f"{settings.home / DATABASE_FILE}: restored from {backup}"]
+    if restored.replaced is not None:
+        lines.append(f"The database that was there is now {restored.replaced}.")
+    if restored.awaited:
+        lines.append(
+            "HQ grants no rights until each of these agents has reached it again, or was written off:"
+        )
+        lines += [f"  {agent}" for agent in restored.awaited]
+    if restored.unknown:
+        lines.append("The backup does not know these of them; add them to the estate and enrol them anew:")
+        lines += [f"  {agent}" for agent in restored.unknown]
+    print("\n".join(lines))  # noqa: T201  # the command's answer
+    return EXIT_DONE
 
 
 def _serve(settings: Settings) -> int:

@@ -62,6 +62,9 @@ def faults(value: Any, schema: Mapping[str, Any], document: Mapping[str, Any], p
             case "minimum" | "maximum":
                 right = value >= rule if keyword == "minimum" else value <= rule
                 found += [] if right else [f"{path}: {value!r} is beyond the {keyword} {rule}"]
+            case "exclusiveMinimum" | "exclusiveMaximum":
+                right = value > rule if keyword == "exclusiveMinimum" else value < rule
+                found += [] if right else [f"{path}: {value!r} is beyond the {keyword} {rule}"]
             case "minLength" | "maxLength" | "minItems" | "maxItems":
                 right = len(value) >= rule if keyword.startswith("min") else len(value) <= rule
                 found += [] if right else [f"{path}: length {len(value)}, {keyword} {rule}"]

@@ -27,6 +27,8 @@ PRAGMAS = (
 WRITER_PRAGMAS = (*PRAGMAS, "PRAGMA wal_autocheckpoint = 4000")
 # The writer alone moves pages: two that checkpoint at once have damaged files in SQLite before 3.51.3.
 READER_PRAGMAS = (*PRAGMAS, "PRAGMA wal_autocheckpoint = 0", "PRAGMA query_only = ON")
+# Ends the name of a backup that is being put in a database's place.
+RESTORING = ".restoring"
 _MADE_BY = 0x6265_6371  # "becq", so that no other program's database is taken for ours
 
 
@@ -62,11 +64,13 @@ def held_for_this_process(path: Path) -> Iterator[None]:
 
 
 def prepare(path: Path, *, now_ms: int) -> None:
-    """Leave a current file at ``path``. Errors: DatabaseRefused."""
+    """Leave a current file at ``path``. Errors: DatabaseRefused, also when a restore was cut short."""
+    if path.with_name(path.name + RESTORING).exists():
+        raise DatabaseRefused(path, "a restore was cut short; run the restore again")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as connection:
-            _demand_ours(connection, path)
+            demand_ours(connection, path)
             for pragma in WRITER_PRAGMAS:
                 connection.execute(pragma)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -77,7 +81,8 @@ def prepare(path: Path, *, now_ms: int) -> None:
         ) from error
 
 
-def _demand_ours(connection: sqlite3.Connection, path: Path) -> None:
+def demand_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Errors: DatabaseRefused when the file holds something, and not of HQ."""
     (made_by,) = connection.execute("PRAGMA application_id").fetchone()
     (n_objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if made_by != _MADE_BY and n_objects:

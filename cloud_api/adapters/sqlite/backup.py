@@ -1,0 +1,189 @@
+"""Copies HQ's database out while it is in use, and puts a copy in its place while it is not.
+
+A copy that was put back has forgotten what was granted since: it gets a new incarnation and is fenced, and waits for every
+agent that it or the replaced database knows. Until it is in place whole, no start takes what lies there for a database.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cloud_api.adapters.sqlite.file import (
+    READER_PRAGMAS,
+    RESTORING,
+    DatabaseRefused,
+    demand_ours,
+    held_for_this_process,
+    prepare,
+)
+
+# Where SQLite keeps what has not been moved into the file yet.
+_COMPANIONS = ("-wal", "-shm")
+_NAMES = (
+    "SELECT name FROM agents",
+    "SELECT agent FROM lease_agents",
+    "SELECT json_extract(value, '$.name') FROM branches, json_each(outline, '$.branch.agents') WHERE is_listed",
+)
+
+
+class BackupRefused(Exception):
+    """Nothing was changed; says what on which file, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """``replaced``: the database that was there before, None when there was none. ``awaited``: agents that HQ must hear;
+    ``unknown``: those of them that the backup does not know, and that must be enrolled anew."""
+
+    replaced: Path | None
+    awaited: Sequence[str]
+    unknown: Sequence[str]
+
+
+def back_up(database: Path, target: Path) -> int:
+    """Write a copy to ``target``, readable by its owner alone; its size in bytes. The cloud may be running.
+
+    Errors: BackupRefused; OSError.
+    """
+    part = target.with_name(target.name + ".part")
+    try:
+        with closing(_opened_to_read(database)) as source:
+            _copy(source, part)
+    except sqlite3.Error as error:
+        part.unlink(missing_ok=True)
+        raise BackupRefused(f"the database {database} cannot be copied to {target}: {error}") from error
+    except (BackupRefused, OSError):
+        part.unlink(missing_ok=True)
+        raise
+    _put_in_place(part, target)
+    return target.stat().st_size
+
+
+def restore(database: Path, backup: Path, *, now_ms: int) -> Restored:
+    """Put a backup in the database's place; the cloud must be stopped. What was there stays, under another name.
+
+    Errors: BackupRefused; DatabaseRefused while another process has the database; OSError.
+    """
+    with held_for_this_process(database):
+        new = database.with_name(database.name + RESTORING)
+        _remove(new)
+        try:
+            with closing(_opened_to_read(backup)) as source:
+                _copy(source, new)
+            prepare(new, now_ms=now_ms)
+            former = _names_in(database)
+            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+                known = _names(connection)
+                _fence(connection, former | known)
+        except (sqlite3.Error, DatabaseRefused) as error:
+            _remove(new)
+            raise BackupRefused(f"{backup} cannot be restored: {error}") from error
+        replaced = _set_aside(database, now_ms)
+        _put_in_place(new, database)
+        return Restored(replaced, sorted(known | former), sorted(former - known))
+
+
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise BackupRefused(f"there is no database at {path}")
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5
+    )
+    try:
+        demand_ours(connection, path)
+        for pragma in READER_PRAGMAS:
+            connection.execute(pragma)
+    except (sqlite3.Error, DatabaseRefused) as error:
+        connection.close()
+        raise BackupRefused(f"{path} is no database of HQ: {error}") from error
+    return connection
+
+
+def _copy(source: sqlite3.Connection, target: Path) -> None:
+    """One instant of the source, as a single file, checked. Errors: sqlite3.Error, BackupRefused, OSError."""
+    target.unlink(missing_ok=True)
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+        (found,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise BackupRefused(f"the copy is damaged ({found}); the original has to be checked")
+        (n_objects,) = copy.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if not n_objects:
+            raise BackupRefused("the database is empty")
+
+
+def _names_in(database: Path) -> set[str]:
+    """Of the database that is replaced, as far as it can still be read."""
+    if not database.is_file():
+        return set()
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        names = _names(connection)
+        with suppress(sqlite3.Error):  # then its log goes with it
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return names
+
+
+def _names(connection: sqlite3.Connection) -> set[str]:
+    """Of every agent; a table that an older database lacks, or that is damaged, adds none."""
+    found: set[str] = set()
+    for query in _NAMES:
+        with suppress(sqlite3.Error):
+            found |= {name for (name,) in connection.execute(query)}
+    return found
+
+
+def _fence(connection: sqlite3.Connection, agents: set[str]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE lease_fence SET incarnation = lower(hex(randomblob(16))), is_fenced = 1")
+    connection.execute("UPDATE lease_agents SET heard_in = ''")
+    connection.executemany(
+        "INSERT OR IGNORE INTO lease_agents (agent, heard_in, is_given_up) VALUES (?, '', 0)",
+        [(agent,) for agent in sorted(agents)],
+    )
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = DELETE")
+
+
+def _set_aside(database: Path, now_ms: int) -> Path | None:
+    """Move the database away, with what belongs to it: a new one must not find the old one's log beside it."""
+    if not database.exists():
+        return None
+    at = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    candidates = (
+        database.with_name(f"{database.name}.replaced-{at}{again}")
+        for again in ("", *(f"-{number}" for number in range(2, 1000)))
+    )
+    aside = next(path for path in candidates if not path.exists())
+    for companion in _COMPANIONS:
+        with suppress(FileNotFoundError):
+            os.rename(f"{database}{companion}", f"{aside}{companion}")
+    database.rename(aside)
+    return aside
+
+
+def _put_in_place(path: Path, target: Path) -> None:
+    with _opened(path, os.O_RDONLY) as handle:
+        os.fsync(handle)
+    path.replace(target)
+    with _opened(target.resolve().parent, os.O_RDONLY | os.O_DIRECTORY) as folder:
+        os.fsync(folder)
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    handle = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    for name in ("", *_COMPANIONS):
+        Path(f"{path}{name}").unlink(missing_ok=True)
