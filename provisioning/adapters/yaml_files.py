@@ -4,6 +4,7 @@ Decides which files an inventory's ``campaigns`` mean. What is wrong with one fi
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -148,14 +149,13 @@ def _patterns(content: object) -> Iterator[tuple[int, str]]:
 
 def _campaign_files(folder: Path, content: object) -> list[Path]:
     """Each file once, in the order of the patterns and then of names."""
-    return list(
-        dict.fromkeys(path for _, pattern in _patterns(content) for path in _matches(folder, pattern))
-    )
+    found = (_matches(folder, pattern) or () for _, pattern in _patterns(content))
+    return list(dict.fromkeys(path for paths in found for path in paths))
 
 
 def _no_files(folder: Path, content: object) -> Iterator[Finding]:
     for number, pattern in _patterns(content):
-        if not _matches(folder, pattern):
+        if _matches(folder, pattern) is None:
             yield Finding(
                 ("campaigns", number),
                 "no such file; allowed: paths relative to the inventory, or patterns as campaigns/*.yaml "
@@ -163,12 +163,13 @@ def _no_files(folder: Path, content: object) -> Iterator[Finding]:
             )
 
 
-def _matches(folder: Path, pattern: str) -> list[Path]:
-    if not any(letter in pattern for letter in "*?["):
-        path = folder / pattern
-        return [path] if path.is_file() else []
-    try:
-        return sorted(path for path in folder.glob(pattern) if path.is_file())
-    except (ValueError, NotImplementedError):
-        # An absolute pattern, or one that pathlib cannot read.
-        return []
+def _matches(folder: Path, pattern: str) -> list[Path] | None:
+    """None for a path where no file is, and for a pattern in a folder that is none; an empty folder may be meant."""
+    steps = Path(pattern).parts
+    plain = list(takewhile(lambda step: not any(letter in step for letter in "*?["), steps))
+    start = folder.joinpath(*plain)
+    if len(plain) == len(steps):
+        return [start] if start.is_file() else None
+    if not start.is_dir():
+        return None
+    return sorted(path for path in start.glob(str(Path(*steps[len(plain) :]))) if path.is_file())

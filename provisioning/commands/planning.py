@@ -15,6 +15,9 @@ from provisioning.commands.hq import FoundHq, HqOptions, found_hq
 from provisioning.faults import ConfigurationWrong
 from provisioning.services.applying import Applying
 
+# About as many as somebody waits for without wondering.
+_MANY_PINS = 50
+
 
 def plan(
     inventory: Path, *, options: HqOptions, out: Path | None, secrets: Path | None, renewed: Sequence[str]
@@ -100,6 +103,10 @@ def _tell(made: Plan, url: str) -> None:
 def _carry_out(made: Plan, hq: FoundHq, kept: SecretsFile) -> None:
     if made.is_empty:
         return
+    if len(made.lacks) > _MANY_PINS:
+        say(
+            f"Drawing secrets for {len(made.lacks)} branches; each PIN takes a core 50 ms, once and for all ..."
+        )
     revision = hq.ask(Applying(hq.calls, kept).apply(made))
     if made.lacks or made.members_lacking:
         say(f"New secrets are in {kept.path}; HQ has their hashes alone, so keep it safe.")

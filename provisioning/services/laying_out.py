@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from engagement.estate.planning import Plan, Wanted
 from provisioning.faults import ConfigurationWrong
+from provisioning.ports import HqRefused
 from provisioning.services.applying import Applying
 from provisioning.services.enrolling import LaysOut
 
@@ -55,6 +56,9 @@ class LayingOut(LaysOut):
         try:
             plan = await self.applying.plan(self.wanted)
         except ConfigurationWrong as wrong:
+            if self._is_done:
+                # The store runs by files that were right; that HQ will not have them again is no reason to close it.
+                raise HqRefused(str(wrong)) from wrong
             raise ConfigurationWrong(
                 *(f"{self.file}: {complaint}" for complaint in wrong.complaints)
             ) from wrong

@@ -1,7 +1,9 @@
 """Real files with every sort of mistake: all are told at once, each with its line."""
 
 import re
+from importlib.resources import as_file, files
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -71,6 +73,31 @@ class TestMistakes:
         assert [
             text.startswith(f"{path}:2: campaigns.{number}: no such file") for number, text in enumerate(told)
         ] == [True] * 2
+
+
+class TestCampaignFiles:
+    def test_patterns_and_paths_name_each_file_once(self, tmp_path: Path) -> None:
+        with as_file(files("provisioning.shipped")) as shipped:
+            copytree(shipped, tmp_path / "chain")
+        path = tmp_path / "chain" / "inventory.yaml"
+        text = path.read_text(encoding="utf-8")
+        named = "campaigns: [campaigns/welcome.yaml, campaigns/*.yaml, 'camp*/[a-s]*.yaml']"
+        path.write_text(text.replace("campaigns: [campaigns/*.yaml]", named), encoding="utf-8")
+        written = read_chain(path)
+        assert [file.name for file in written.campaign_files] == [
+            "welcome.yaml",
+            "shake.yaml",
+            "welcome_back.yaml",
+        ]
+        assert [campaign.id for campaign in written.campaigns or ()] == ["welcome", "shake", "welcome_back"]
+
+    def test_an_empty_folder_is_no_mistake_and_no_key_leaves_campaigns_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "none").mkdir()
+        path = tmp_path / "chain.yaml"
+        path.write_text(CHAIN.replace("[first.yaml, second.yaml]", "[none/*.yaml]"))
+        assert read_chain(path).campaigns == ()
+        path.write_text(CHAIN.replace("campaigns: [first.yaml, second.yaml]\n", ""))
+        assert read_chain(path).campaigns is None
 
 
 class TestYaml:

@@ -9,7 +9,7 @@ from engagement.estate.estate import Estate
 from engagement.estate.planning import Wanted
 from engagement.ids import CampaignId
 from provisioning.faults import ConfigurationWrong
-from provisioning.ports import HqMoved, HqSilent
+from provisioning.ports import HqMoved, HqRefused, HqSilent
 from provisioning.services.applying import Applying
 from provisioning.services.chain_secrets import ChainSecrets, sha256_hex
 from provisioning.services.laying_out import LaidOut, LayingOut
@@ -94,6 +94,15 @@ class TestLayingOut:
         with pytest.raises(ConfigurationWrong, match=r"inventory\.yaml: agent 'a' has number 1 for good"):
             await home.start(renumbered, digest="two").lay_out()
         assert home.mark.known == ("one", 1)
+
+    async def test_an_open_store_survives_an_hq_that_will_not_have_its_files_again(self) -> None:
+        home = Home()
+        laying_out = home.start(branch("PIER", agents=[{"name": "a", "number": 9}]), digest="one")
+        await laying_out.lay_out()
+        home.hq.now = Estate()
+        await Home(home.hq).start(PIER, digest="other").lay_out()
+        with pytest.raises(HqRefused, match="number 1 for good"):
+            await laying_out.lay_out(is_lost=True)
 
     async def test_a_lost_answer_is_no_second_change(self) -> None:
         home = Home(EstateAtHq(goes_silent=True))
