@@ -43,7 +43,8 @@ async def _fingerprint_in(agent: AgentProcess) -> str:
 async def test_a_new_box_is_enrolled_by_its_fingerprint_and_opens(tmp_path: Path) -> None:
     hq, box = CloudHome(tmp_path), lay_agent_home(tmp_path / "box")
     box.write_settings(bundle=None)
-    async with cloud(hq):
+    async with cloud(hq), desk(hq) as operator:
+        await operator.sign_in(certify=False)
         certified = await asyncio.to_thread(_beckon, hq, ("hq", "certify", "--root", str(hq.folder)))
         assert certified.returncode == 0, certified.stderr
         with agent_on(box) as agent:
@@ -57,8 +58,6 @@ async def test_a_new_box_is_enrolled_by_its_fingerprint_and_opens(tmp_path: Path
             async with callers(box.access) as all_callers:
                 health = (await (await all_callers.till()).ask("GET", "/health")).json
             assert (health["branch"], health["agent"]) == (HARBOUR, AGENT)
-        async with desk(hq) as operator:
-            await operator.sign_in(certify=False)
-            _, answer = await operator.ask("GET", "/v1/agents")
+        _, answer = await operator.ask("GET", "/v1/agents")
         (shown,) = [each for each in answer["agents"] if each["name"] == AGENT]
         assert shown["state"] == "active"
