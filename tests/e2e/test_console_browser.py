@@ -36,6 +36,7 @@ PAGES = (
     "/agents/park-1",
     "/agents/nobody",
     "/agents/harbour-1/revoke",
+    "/agents/harbour-1/write-off",
     "/campaigns/welcome",
     "/campaigns/welcome/stop",
     "/campaigns/shake",

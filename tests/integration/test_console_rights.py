@@ -1,0 +1,152 @@
+"""Budgets, what agents hold, and the fence of a restored HQ, as the console tells them to a browser without scripts."""
+
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.happenings import issued, redeemed
+from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK, Journal
+from tests.fakes.plain_browser import PlainBrowser, plain_browser
+
+JOURNAL = Journal()
+CAMPAIGN = "/campaigns/welcome"
+AGENT_PAGE = f"/agents/{AGENT}"
+BUDGET = 1000
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[CloudProcess]:
+    async with cloud(CloudHome(tmp_path)) as process:
+        yield process
+
+
+@pytest.fixture
+async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
+    async with desk(running.home) as opened:
+        await opened.sign_in()
+        await opened.enrol(HARBOUR, AGENT)
+        await opened.enrol(PARK, OTHER)
+        yield opened
+
+
+@pytest.fixture
+async def browser(running: CloudProcess) -> AsyncIterator[PlainBrowser]:
+    """Signed in."""
+    async with plain_browser(running.home) as opened:
+        await opened.sign_in()
+        yield opened
+
+
+async def ask_for_rights(hq: Desk, *, number: int = 1, grant: str = "") -> str:
+    """As HARBOUR's agent does, of its journal's ledger file; the sealed grant that it gets."""
+    accounts = [{"campaign": "welcome", "wanted_units": 10}]
+    body = {"epoch": JOURNAL.epoch, "number": number, "accounts": accounts, "grant": grant}
+    status, answer = await hq.say(AGENT, "leases", body)
+    assert status == 200, answer
+    return str(answer["grant"])
+
+
+async def has_given(hq: Desk, count: int) -> None:
+    journal = Journal()
+    journal.add(*(issued(serial) for serial in range(1, count + 1)), redeemed(1))
+    status, answer = await hq.send(AGENT, journal.packed())
+    assert status == 200, answer
+
+
+def places(html: str) -> dict[str, int]:
+    """Coupons in each place of the budget."""
+    rows = re.findall(r'<tr data-of="(\w+)">.*?<td class="n">([\d,]+)</td>', html, re.DOTALL)
+    return {place: int(units.replace(",", "")) for place, units in rows}
+
+
+def held_by(html: str, agent: str) -> dict[str, int]:
+    row = re.search(rf'<tr data-agent="{agent}">(.*?)</tr>', html, re.DOTALL)
+    assert row is not None, f"no row of {agent}"
+    return {of: int(units.replace(",", "")) for of, units in re.findall(r'data-of="(\w+)">([\d,]+)<', row[1])}
+
+
+async def test_a_fresh_budget_is_free(browser: PlainBrowser, hq: Desk) -> None:
+    _, html = await browser.get(CAMPAIGN)
+    assert places(html) == {"given": 0, "held": 0, "free": BUDGET}
+    assert "Adds up" in html
+    assert "No store has asked for any yet." in html
+
+
+async def test_every_coupon_of_the_budget_is_somewhere(browser: PlainBrowser, hq: Desk) -> None:
+    await ask_for_rights(hq)
+    await has_given(hq, 3)
+    _, html = await browser.get(CAMPAIGN)
+    found, row = places(html), held_by(html, AGENT)
+    assert (found["given"], sum(found.values())) == (3, BUDGET)
+    assert found["held"] == row["held"] == row["granted"] - 3 > 0
+    assert (row["used"], row["returned"]) == (3, 0)
+    assert "Adds up" in html
+    _, html = await browser.get(f"{CAMPAIGN}?lang=zh-Hans")
+    assert "账目相符" in html
+
+
+async def test_coupons_given_without_a_lease_are_said_to_be_beyond_the_budget(
+    browser: PlainBrowser, hq: Desk
+) -> None:
+    await has_given(hq, 3)
+    _, html = await browser.get(CAMPAIGN)
+    assert places(html) == {"given": 3, "held": 0, "free": BUDGET}
+    assert "Does not add up" in html
+    assert "3 coupons (at most CN¥60.00) are out beyond the budget" in html
+
+
+async def test_what_an_agent_holds_is_written_off(browser: PlainBrowser, hq: Desk) -> None:
+    await ask_for_rights(hq)
+    _, html = await browser.get(CAMPAIGN)
+    granted = held_by(html, AGENT)["granted"]
+    _, html = await browser.get(AGENT_PAGE)
+    assert f'href="{AGENT_PAGE}/write-off"' in html
+    _, html = await browser.get(f"{AGENT_PAGE}/write-off")
+    assert "count as spent" in html
+    response, _ = await browser.post(f"{AGENT_PAGE}/write-off", {}, origin="https://elsewhere.test")
+    assert response.status == 403
+    _, html = await browser.get(CAMPAIGN)
+    assert "lost" not in places(html)
+    response, _ = await browser.post(f"{AGENT_PAGE}/write-off", {})
+    assert (response.status, response.headers["Location"]) == (303, AGENT_PAGE)
+    _, html = await browser.get(AGENT_PAGE)
+    assert 'data-of="written_off"' in html
+    assert f'href="{AGENT_PAGE}/write-off"' not in html
+    _, html = await browser.get(CAMPAIGN)
+    assert places(html) == {"given": 0, "held": 0, "lost": granted, "free": BUDGET - granted}
+    assert "Adds up" in html
+
+
+def restore(home: CloudHome) -> None:
+    """What putting a backup back does to the database."""
+    with closing(sqlite3.connect(home.folder / "hq" / "hq.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE lease_fence SET incarnation = ?, is_fenced = 1", ("f" * 32,))
+
+
+async def test_a_restored_hq_says_whom_it_waits_for(
+    browser: PlainBrowser, hq: Desk, running: CloudProcess
+) -> None:
+    _, html = await browser.get("/")
+    assert "restored from a backup" not in html
+    assert running.stop() == 0
+    restore(running.home)
+    await running.run()
+    for address in ("/", CAMPAIGN, AGENT_PAGE):
+        _, html = await browser.get(address)
+        assert "Still to be heard: 2." in html
+        assert f'href="/agents/{OTHER}"' in html
+    await browser.post(f"/agents/{OTHER}/write-off", {})
+    _, html = await browser.get("/")
+    assert "Still to be heard: 1." in html
+    grant = await ask_for_rights(hq)
+    await ask_for_rights(hq, number=2, grant=grant)
+    _, html = await browser.get("/")
+    assert "restored from a backup" not in html
+    async with plain_browser(running.home) as stranger:
+        _, html = await stranger.get("/")
+        assert AGENT not in html
