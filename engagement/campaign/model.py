@@ -98,7 +98,8 @@ class Draw(Value):
 
 
 class Budget(Value):
-    """What the campaign may give out in one branch: coupons, and their worst-case cost."""
+    """What the campaign may give out: coupons, and their worst-case cost. In the whole chain where HQ leases it to the
+    stores, by this agent alone in a store without HQ; ``units_per_day`` is each agent's in any case."""
 
     units: Annotated[int, Field(ge=1, le=900_000)]
     spend_minor: Annotated[int, Field(ge=1)]
