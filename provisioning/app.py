@@ -118,10 +118,11 @@ def _prepare(home: Home, address: StoreAddress) -> _Prepared:
 
 
 def _follow_branch(home: Home, here: StoreHere, agent: AgentName) -> None:
-    """The recording is of this branch's beacons; and an agent that is to be another one needs another enrolment."""
+    """The recording is of this branch's beacons; and an agent that is to be another one begins anew."""
     state, digest = home.read_state(), branch_digest(here.branch)
     if state is not None and (state.branch, state.agent) != (here.branch.code, agent):
-        home.forget_agent()
+        aside = home.set_agent_aside(state, branch=here.branch.code, agent=agent)
+        say(f"{state.agent} of {state.branch} ran here before; all it had is in {aside}.")
     if state is None or state.recording != digest or not home.recording_file.exists():
         say("Writing the recording for a machine without Bluetooth ...")
         home.write_recording(here.branch)

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from engagement.estate.branch import Branch
 from engagement.estate.bundle import Bundle
+from engagement.ids import AgentName, BranchCode
 from engagement.values import Value
 from provisioning.adapters.certificates import ensure_certificates
 from provisioning.adapters.home_files import make_private_folder, read_private, write_private
@@ -153,10 +156,31 @@ class Home:
             branch=bundle.branch.code, agent=bundle.agent, recording=branch_digest(bundle.branch)
         )
 
-    def forget_agent(self) -> None:
-        """So that the agent here becomes another one at its next start; its ledger stays."""
-        for name in ("enrolment.json", "bundle.sealed.json"):
-            (self.agent_folder / name).unlink(missing_ok=True)
+    def set_agent_aside(self, before: HomeState, *, branch: BranchCode, agent: AgentName) -> Path:
+        """Put the folder of the agent that ran here where it is found again, and make room for this one; where it went.
+
+        An agent's ledger, keys and enrolment are one branch's: HQ knows its journal by its name, its coupons bear its
+        number. Whoever comes back finds its own again.
+        """
+        aside = self._aside(before.branch, before.agent)
+        if not aside.exists():
+            self.agent_folder.replace(aside)
+        elif any(self.agent_folder.iterdir()):
+            number = next(
+                number for number in count(2) if not aside.with_name(f"{aside.name}.{number}").exists()
+            )
+            self.agent_folder.replace(aside.with_name(f"{aside.name}.{number}"))
+        own = self._aside(branch, agent)
+        if own.exists():
+            if self.agent_folder.exists():
+                self.agent_folder.rmdir()
+            own.replace(self.agent_folder)
+        else:
+            make_private_folder(self.agent_folder)
+        return aside
+
+    def _aside(self, branch: BranchCode, agent: AgentName) -> Path:
+        return self.folder / f"agent.{branch}.{quote(agent, safe='')}"
 
     def write_recording(self, branch: Branch) -> None:
         """The same for every home with these beacons; appears whole."""

@@ -80,11 +80,14 @@ def test_terms_that_changed_within_an_edition_are_refused(tmp_path: Path) -> Non
         assert up.facts_now() is None
 
 
-def test_another_branch_and_agent_are_enrolled_anew(tmp_path: Path) -> None:
+def test_another_branch_and_agent_are_enrolled_anew_and_the_first_may_come_back(tmp_path: Path) -> None:
     home, base = tmp_path / "home", free_base_port()
     with running(home, base) as up:
-        up.facts()
+        facts = up.facts()
+        assert redeem_welcome(facts, "127.7.8.3")["decision"] == "accepted"
+        until(lambda: Hq(facts).welcome() == (1, 1, 2_000), LINE_S, lambda: up.text)
         stopped(up)
+    before = (home / "inventory.yaml").read_text(encoding="utf-8")
     # Its number is the old agent's for good.
     agent = ("name: harbour-1\n        number: 1\n", "name: pier-1\n")
     rewrite(home / "inventory.yaml", ("code: HARBOUR", "code: PIER"), agent)
@@ -95,6 +98,16 @@ def test_another_branch_and_agent_are_enrolled_anew(tmp_path: Path) -> None:
         assert (health["branch"], health["agent"]) == ("PIER", "pier-1")
         states = {each["name"]: each["state"] for each in Hq(facts).get("/v1/agents")["agents"]}
         assert states["pier-1"] == "active"
+        assert redeem_welcome(facts, "127.7.8.3")["decision"] == "accepted"
+        until(lambda: Hq(facts).welcome() == (2, 2, 4_000), LINE_S, lambda: up.text)
+        stopped(up)
+    assert "harbour-1 of HARBOUR ran here before" in up.text
+    (home / "inventory.yaml").write_text(before, encoding="utf-8")
+    with running(home, base) as up:
+        facts = up.facts()
+        assert redeem_welcome(facts, "127.7.8.4")["decision"] == "accepted"
+        until(lambda: Hq(facts).welcome() == (3, 3, 6_000), LINE_S, lambda: up.text)
+        assert "claim code" not in up.text
         stopped(up)
 
 
