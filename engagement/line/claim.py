@@ -44,8 +44,9 @@ _CHECK_START: Final = 2**_CHECK_BITS - 1
 _LETTERS: Final = 44
 _OLD_LETTERS: Final = 28
 _ADDRESS: Final = re.compile(
-    r"(?:\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)(?::[1-9][0-9]{0,4})?"
+    r"(?:\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)(?::([1-9][0-9]{0,4}))?"
 )
+_PORT_MAX: Final = 65_535
 _SCHEME: Final = "https://"
 
 
@@ -71,7 +72,8 @@ class Claim:
 
 def is_address(text: str) -> bool:
     """Whether a code can carry it: ``host`` or ``host:port``, in lower case."""
-    return len(text) <= ADDRESS_CHARS_MAX and _ADDRESS.fullmatch(text) is not None
+    found = _ADDRESS.fullmatch(text) if len(text) <= ADDRESS_CHARS_MAX else None
+    return found is not None and int(found[1] or 0) <= _PORT_MAX
 
 
 def make_claim(entropy: bytes) -> Claim:

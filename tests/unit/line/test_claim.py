@@ -120,7 +120,20 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "hq example", "user@hq", "hq:0", "hq:123456", "hq/path", "[::1", "-hq", "hq-", "hq?x", "h" * 261],
+    [
+        "",
+        "hq example",
+        "user@hq",
+        "hq:0",
+        "hq:123456",
+        "hq:65536",
+        "hq/path",
+        "[::1",
+        "-hq",
+        "hq-",
+        "hq?x",
+        "h" * 261,
+    ],
 )
 def test_only_an_address_is_one(address: str) -> None:
     with pytest.raises(ValueError, match="allowed: host or host:port"):
