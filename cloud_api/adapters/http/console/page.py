@@ -22,6 +22,8 @@ _LANGUAGE_COOKIE = "__Host-language"
 _LANGUAGE_S = 365 * 24 * 3600
 _TOKEN_CHARS_MAX = 128
 _FIELDS_MAX = 20
+# HQ's issue that the pages tell themselves, with the agents that are waited for.
+_FENCED = "fenced"
 # Nothing comes from elsewhere and nothing is written into the page; pages that frame ours get nothing.
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -103,6 +105,7 @@ class Page:
         return [
             (known(f"hq.{issue.code}", issue.means), known(f"hq_do.{issue.code}", issue.do))
             for issue in self.parts.tending.issues
+            if issue.code != _FENCED
         ]
 
 
