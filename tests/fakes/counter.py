@@ -19,7 +19,7 @@ from engagement.campaign.model import Campaign
 from engagement.clock.moment import Moment
 from engagement.coupon.coupon import CouponRecord
 from engagement.estate.bundle import Bundle
-from engagement.ids import SubjectId, TillName
+from engagement.ids import CampaignId, SubjectId, TillName
 from engagement.journal.event import Lane
 from tests.fakes import shop
 
@@ -93,6 +93,7 @@ class SetHealth:
             adverts_dropped=0,
             guests_open=3,
             guests_turned_away=0,
+            rights_left={CampaignId("welcome"): 7},
         )
 
     def becomes(self, status: Status) -> None:

@@ -363,6 +363,7 @@ async def test_metrics_count_decisions_and_carry_the_report(api: Api) -> None:
     assert 'beckon_backlog_entries{lane="money"} 3.0' in text
     assert 'beckon_health{status="ok"} 1.0' in text
     assert "beckon_adverts_heard_total 100.0" in text
+    assert 'beckon_rights_left{campaign="welcome"} 7.0' in text
 
 
 async def test_wrong_method_and_unknown_address_are_problems(api: Api) -> None:

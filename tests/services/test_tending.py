@@ -10,14 +10,14 @@ from edge_agent.services.hearing import Hearing
 from edge_agent.services.issuing import Issuing
 from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
-from edge_agent.services.rights import Rights
+from edge_agent.services.rights import Hindrance, Rights, Stock
 from edge_agent.services.status import Status
 from edge_agent.services.tending import Tending
 from edge_agent.services.visit_keys import VisitKeys
 from engagement.coupon.coupon import CouponRecord, coupon_key
 from engagement.coupon.serials import SERIAL_KEY, SerialRecord
 from engagement.coupon.short_code import SERIAL_MAX
-from engagement.ids import VisitorId, visitor_subject
+from engagement.ids import CampaignId, VisitorId, visitor_subject
 from engagement.ledger.record import Record, Ruling
 from engagement.ledger.retention import SETTLEMENT_HORIZON_MS
 from engagement.refusal.refusal import Refusal
@@ -52,6 +52,7 @@ class Shop:
     tending: Tending
     life: CountingLife
     door: CountedDoor
+    rights: Rights
 
     async def give(self, visitor: str) -> CouponRecord | Refusal:
         (offer,) = self.issuing.campaigns_on("welcome")
@@ -73,13 +74,13 @@ async def _open(certificate_ends_ms: int = NOON_MS + 400 * DAY_MS) -> AsyncItera
             radio=radio,
             hearing=hearing,
             line=Line(premises.clock.now()),
-            rights=Rights(premises.clock),
+            rights=(rights := Rights(premises.clock)),
             life=life,
             guests=door,
             certificate_ends_ms=certificate_ends_ms,
             versions=("1", "2"),
         )
-        yield Shop(premises, issuing, tending, life, door)
+        yield Shop(premises, issuing, tending, life, door, rights)
 
 
 def test_a_coupon_is_cleared_after_its_expiry_and_the_settlement_horizon() -> None:
@@ -176,5 +177,25 @@ def test_guests_turned_away_are_told_for_five_minutes() -> None:
             await asyncio.sleep(2)
             assert {issue.code for issue in shop.tending.report().issues} == before
             assert shop.tending.counts().guests_turned_away == 7
+
+    run_virtually(story())
+
+
+def test_rights_that_are_missing_or_diverged_are_told_and_those_left_are_counted() -> None:
+    async def story() -> None:
+        async with _open() as shop:
+            welcome, later = CampaignId("welcome"), CampaignId("later")
+            shop.rights.look({welcome: Stock(1, 1, is_running=True), later: Stock(0, 0, is_running=False)})
+            shop.rights.hindrance = Hindrance("HQ cannot be reached", "Check the line.")
+            before = {issue.code for issue in shop.tending.report().issues}
+            assert shop.tending.counts().rights_left == {welcome: 1, later: 0}
+            shop.rights.gave(welcome)
+            (issue,) = [each for each in shop.tending.report().issues if each.code not in before]
+            assert (issue.code, issue.do) == ("rights_missing", "Check the line.")
+            assert "welcome" in issue.means
+            assert "later" not in issue.means
+            assert shop.tending.counts().rights_left[welcome] == 0
+            shop.rights.is_diverged = True
+            assert {each.code for each in shop.tending.report().issues} - before == {"rights_diverged"}
 
     run_virtually(story())
