@@ -7,7 +7,7 @@ other rather than the end of the reading. Anchors are understood; merge keys and
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -22,11 +22,14 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import ScalarNode
 
+A = TypeVar("A")
 Path: TypeAlias = tuple[str | int, ...]
 # Inventories are five levels deep; beyond this somebody tries what our stack bears.
 _DEPTH_MAX: Final = 50
 # An anchor may stand for much, and be named often; files of people name a few dozen.
 _ALIASES_MAX: Final = 10_000
+# ruamel's own parser reads 100 kB a second; a longer file is told what the C parser says.
+_PURE_CHARS_MAX: Final = 500_000
 _ABSENT: Final = object()
 _MERGE: Final = "<<"
 
@@ -62,10 +65,14 @@ def content_of(text: str, *, settle: Settle | None = None) -> Content:
     that a file of ten thousand branches is never in memory as plain values too.
     Errors: NotYaml.
     """
-    builder = _Builder(settle)
-    for event in _events(text):
-        builder.take(event)
-    return Content(builder.value, tuple(builder.repeated))
+
+    def build(events: Iterator[Any]) -> Content:
+        builder = _Builder(settle)
+        for event in events:
+            builder.take(event)
+        return Content(builder.value, tuple(builder.repeated))
+
+    return _parsed(text, build)
 
 
 def lines_of(text: str, paths: Iterable[Path]) -> dict[Path, int]:
@@ -74,21 +81,25 @@ def lines_of(text: str, paths: Iterable[Path]) -> dict[Path, int]:
     Errors: NotYaml.
     """
     wanted = {path[:length] for path in paths for length in range(len(path) + 1)}
+    found = _parsed(text, lambda events: _lines(events, wanted))
+    return {path: _deepest(path, found) for path in wanted}
+
+
+def _lines(events: Iterator[Any], wanted: set[Path]) -> dict[Path, int]:
     found: dict[Path, int] = {(): 1}
     stack: list[_Place] = []
-    for event in _events(text):
+    for event in events:
         kind = type(event)
         if kind is MappingEndEvent or kind is SequenceEndEvent:
             stack.pop()
         elif kind in _NODES:
             path = stack[-1].step(event) if stack else ()
             if path is not None and path in wanted:
-                line = stack[-1].line if stack else 1
-                found.setdefault(path, line)
+                found.setdefault(path, stack[-1].line if stack else 1)
             if kind is MappingStartEvent or kind is SequenceStartEvent:
                 # Whatever is not wanted is passed over with a path that nothing below can match.
                 stack.append(_Place(path if path in wanted else None, kind is MappingStartEvent))
-    return {path: _deepest(path, found) for path in wanted}
+    return found
 
 
 def _deepest(path: Path, found: dict[Path, int]) -> int:
@@ -127,16 +138,34 @@ class _Place:
 _NODES: Final = frozenset((ScalarEvent, AliasEvent, MappingStartEvent, SequenceStartEvent))
 
 
-def _events(text: str) -> Iterator[Any]:
-    """Errors: NotYaml."""
+class _Unparsed(NotYaml):
+    """The parser's own objection."""
+
+
+def _parsed(text: str, work: Callable[[Iterator[Any]], A]) -> A:
+    """What ``work`` makes of the text's events. Errors: NotYaml.
+
+    The C parser is one of YAML 1.1, which takes less in brackets and braces, as a time without quotes; what it refuses is
+    tried with ruamel's own.
+    """
     try:
-        yield from YAML(typ="safe").parse(text)
+        return work(_events(text, pure=False))
+    except _Unparsed:
+        if len(text) > _PURE_CHARS_MAX:
+            raise
+        return work(_events(text, pure=True))
+
+
+def _events(text: str, *, pure: bool) -> Iterator[Any]:
+    """Errors: _Unparsed."""
+    try:
+        yield from YAML(typ="safe", pure=pure).parse(text)
     except MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         line = mark.line + 1 if mark else None
-        raise NotYaml(line, str(broken.problem or broken.context)) from broken
+        raise _Unparsed(line, str(broken.problem or broken.context)) from broken
     except YAMLError as broken:
-        raise NotYaml(None, str(broken).splitlines()[0]) from broken
+        raise _Unparsed(None, str(broken).splitlines()[0]) from broken
 
 
 class _Builder:
@@ -208,7 +237,7 @@ class _Builder:
             self._put_key(value, event, inside)
         else:
             inside.awaits_value = False
-            if inside.key == _MERGE:
+            if inside.merges:
                 # A list of anchors is still empty here.
                 inside.merged.append((value, _line(event)))
             else:
@@ -222,18 +251,21 @@ class _Builder:
             path = tuple(one.step for one in self._open[:-1])
             self.repeated.append(Repeated(_line(event), (*path, key)))
         inside.key, inside.awaits_value = key, True
+        # Quoted, it is a text like any other.
+        inside.merges = key == _MERGE and type(event) is ScalarEvent and event.implicit[0]
 
 
 class _Collection:
     """A mapping or a list that is being built; ``key``: the last one, whose value is there or comes next."""
 
-    __slots__ = ("awaits_value", "is_mapping", "key", "merged", "value")
+    __slots__ = ("awaits_value", "is_mapping", "key", "merged", "merges", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
         self.is_mapping = type(value) is dict
         self.key: Any = None
         self.awaits_value = False
+        self.merges = False
         self.merged: list[tuple[Any, int]] = []
 
     @property
