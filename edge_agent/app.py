@@ -238,7 +238,6 @@ async def _linked(
             line=line,
             root_pem=lambda: line.root_pem,
             sealed_by=start.sealed_by,
-            takes_bundles=settings.bundle is None,
         )
         syncing = Syncing(agent=agent, clock=clock, entropy=entropy, store=store, uplink=uplink, line=line)
         leasing = Leasing(

@@ -104,7 +104,7 @@ def _known(machine: Machine) -> Start | _Damaged:
     settings, damaged = machine.settings, None
     enrolment = machine.enrolment_files.load()
     root_pem = (enrolment.root_pem or machine.line.root_in_file) if enrolment is not None else None
-    if settings.bundle is None and enrolment is not None and root_pem is not None:
+    if enrolment is not None and root_pem is not None:
         try:
             kept = recall(machine.kept_bundle, root_pem=root_pem, agent=enrolment.agent)
         except BundleUnfit as unfit:
@@ -165,7 +165,8 @@ async def _set_up(machine: Machine, damaged_because: str | None) -> Start | None
             )
             jobs["lan"] = keep_announcing(lan, machine.entropy)
         await stack.enter_async_context(at_work(group, jobs))
-        _LOG.warning("not set up: waits for a claim code", extra={"fingerprint": fingerprint})
+        awaited = "a claim code" if line.enrolment is None else "its bundle"
+        _LOG.warning("not set up", extra={"waits_for": awaited, "fingerprint": fingerprint})
         machine.systemd.ready(f"not set up, fingerprint {fingerprint}")
         return await _first_or_stopped(group, setting_up, machine.stop)
 

@@ -54,7 +54,7 @@ def recall(keeping: BundleKeeping, *, root_pem: str, agent: AgentName) -> Bundle
 
 class Reporting:
     """``root_pem`` answers with HQ's root, None while none is known. ``sealed_by``: the root under which the present
-    bundle came from HQ; None when it did not. ``takes_bundles``: otherwise a local one rules, and HQ only hears of it."""
+    bundle came from HQ; None when it did not."""
 
     def __init__(
         self,
@@ -66,7 +66,6 @@ class Reporting:
         line: Line,
         root_pem: Callable[[], str | None],
         sealed_by: str | None,
-        takes_bundles: bool = True,
     ) -> None:
         self._premises = premises
         self._desk = desk
@@ -75,7 +74,6 @@ class Reporting:
         self._line = line
         self._root_pem = root_pem
         self._sealed_by = sealed_by
-        self._takes_bundles = takes_bundles
         self._attempt = 0
         # HQ's sequence that was not taken, and until when it is not asked for again.
         self._unfit: tuple[int, float] = (0, 0.0)
@@ -140,7 +138,7 @@ class Reporting:
         self._line.reached(self._premises.clock.now())
 
     def _is_wanted(self, offered: int) -> bool:
-        if not self._takes_bundles or offered <= self.sequence:
+        if offered <= self.sequence:
             self._line.bundle_refused_because = None
             return False
         unfit, until_s = self._unfit
