@@ -167,6 +167,9 @@ class Lending:
         fence = await self._store.fence(expected=self._expected)
         return FenceView(fence.incarnation, sorted(fence.awaited))
 
+    async def waiting_for(self) -> Sequence[AgentName]:
+        return (await self.fence()).waiting_for
+
     async def ledger(self, campaign: CampaignId) -> Ledger:
         """Errors: Refused."""
         found = next((each for each in self._estate.campaigns if each.id == campaign), None)
