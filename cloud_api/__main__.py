@@ -125,7 +125,6 @@ def _serve(settings: Settings) -> int:
     from cloud_api.adapters.sqlite.file import DatabaseRefused
     from cloud_api.adapters.tls import CertificateRefused
     from cloud_api.app import run_cloud
-    from cloud_api.ports.chain import ChainRefused
     from cloud_api.ports.storage import StorageFailed
 
     try:
@@ -134,7 +133,7 @@ def _serve(settings: Settings) -> int:
         Exception
     ) as error:  # the top of the program: what is known becomes an exit code, the rest a traceback
         cause = _first_cause(error)
-        if isinstance(cause, ChainRefused | UsersRefused | CertificateRefused | AuthorityRefused):
+        if isinstance(cause, UsersRefused | CertificateRefused | AuthorityRefused):
             return _say(f"beckon-cloud: {cause}", EXIT_WRONG)
         if isinstance(cause, DatabaseRefused | StorageFailed | OSError):
             return _say(f"beckon-cloud: {cause}", EXIT_FAILED)

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from cloud_api.adapters.authority_key import load_authority_key
 from cloud_api.adapters.clock import SystemClock
 from cloud_api.adapters.entropy import SystemEntropy
-from cloud_api.adapters.files import ChainFile, read_users
+from cloud_api.adapters.files import read_users
 from cloud_api.adapters.http.app import build_app, serving
 from cloud_api.adapters.http.parts import Parts
 from cloud_api.adapters.metrics import Metrics
@@ -26,7 +26,6 @@ from cloud_api.config import Settings
 from cloud_api.services.bundling import Bundling
 from cloud_api.services.changing import Changing
 from cloud_api.services.enrolling import Enrolling
-from cloud_api.services.estate_file import EstateFile
 from cloud_api.services.estate_view import EstateView
 from cloud_api.services.ingesting import Ingesting
 from cloud_api.services.lending import Lending
@@ -48,7 +47,7 @@ DATABASE_FILE = "hq.db"
 async def run_cloud(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Errors: ChainRefused, UsersRefused, CertificateRefused, AuthorityRefused, DatabaseRefused for what the caller should
+    Errors: UsersRefused, CertificateRefused, AuthorityRefused, DatabaseRefused for what the caller should
     mend; OSError when the port is taken; StorageFailed when the disk fails.
     """
     stop = _stop_on_signals()
@@ -94,10 +93,6 @@ async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> 
     await estate.load(storage.estate)
     sealing = Sealing(load_authority_key(settings.home, entropy))
     changing = Changing(store=storage.estate, estate=estate, registry=registry, clock=clock, news=news)
-    estate_file = None
-    if settings.estate is not None:
-        estate_file = EstateFile(ChainFile(settings.estate), storage.estate, changing)
-        await estate_file.read_first()
     bundling = Bundling(store=storage.estate, estate=estate, sealer=sealing)
     reporting = Reporting(
         store=storage.reports,
@@ -112,13 +107,16 @@ async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> 
     ingesting = Ingesting(
         storage=storage, registry=registry, estate=estate, clock=clock, packing=ZstdPacking()
     )
+    lending = Lending(
+        store=storage.rights, registry=registry, estate=estate, sealer=sealing, clock=clock, entropy=entropy
+    )
     tending = Tending(
-        estate_file=estate_file,
         clock=clock,
         free_bytes=lambda: shutil.disk_usage(settings.home).free,
         certificate_ends_ms=tls.ends_ms,
         is_certified=lambda: sealing.authority is not None,
         shows_root=lambda: sealing.is_known_by(tls.shows_root),
+        waiting_for=lending.waiting_for,
     )
     return Parts(
         ingesting=ingesting,
@@ -133,14 +131,7 @@ async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> 
         changing=changing,
         bundling=bundling,
         reporting=reporting,
-        lending=Lending(
-            store=storage.rights,
-            registry=registry,
-            estate=estate,
-            sealer=sealing,
-            clock=clock,
-            entropy=entropy,
-        ),
+        lending=lending,
         news=news,
         rejudging=Rejudging(storage=storage, estate=estate, news=news),
         revoking=Revoking(storage=storage, registry=registry, news=news),

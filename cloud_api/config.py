@@ -24,12 +24,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BECKON_CLOUD_", extra="forbid", frozen=True)
 
     home: Annotated[Path, Field(description="Folder of the database; made when missing.")]
-    estate: Annotated[
-        Path | None,
-        Field(
-            description="Branches and campaigns (JSON) that outrank what the desk applied, read again when it changes; none where the desk applies its plans through the API."
-        ),
-    ] = None
     users: Annotated[
         Path, Field(description="Who may sign in, with scrypt of their passwords (JSON); read at the start.")
     ]

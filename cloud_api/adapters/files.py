@@ -1,17 +1,13 @@
-"""The two files that provisioning writes for the cloud: the chain, and the users who may sign in."""
+"""The file that provisioning writes for the cloud: the users who may sign in."""
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import StringConstraints, ValidationError
 
-from cloud_api.ports.chain import ChainRefused, ChainSource
 from cloud_api.ports.storage import User
-from engagement.estate.chain import Chain
 from engagement.ids import Label
 from engagement.values import Value
-
-M = TypeVar("M", bound=BaseModel)
 
 
 class UsersRefused(Exception):
@@ -33,47 +29,22 @@ class WrittenUsers(Value):
 
 def read_users(path: Path) -> list[User]:
     """Errors: UsersRefused."""
-    written = _read(path, "users", WrittenUsers, UsersRefused)
+    try:
+        written = WrittenUsers.model_validate_json(path.read_bytes())
+    except OSError as failure:
+        raise UsersRefused(f"users: cannot read {path}: {failure.strerror}") from failure
+    except ValidationError as invalid:
+        lines = [
+            f"users {path}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']} (value {_brief(error['input'])})"
+            for error in invalid.errors(include_url=False)
+        ]
+        raise UsersRefused("\n".join(lines)) from invalid
     if len({user.name for user in written.users}) != len(written.users):
         raise UsersRefused(f"users {path}: two users have the same name")
     return [
         User(user.name, bytes.fromhex(user.salt), bytes.fromhex(user.password_scrypt))
         for user in written.users
     ]
-
-
-class ChainFile(ChainSource):
-    """Read again when it was replaced or changed."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int, int] | None = None
-
-    def read_if_changed(self) -> Chain | None:
-        try:
-            found = self._path.stat()
-        except OSError as failure:
-            self._seen = None
-            raise ChainRefused(f"estate: cannot read {self._path}: {failure.strerror}") from failure
-        seen = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if seen == self._seen:
-            return None
-        chain = _read(self._path, "estate", Chain, ChainRefused)
-        self._seen = seen
-        return chain
-
-
-def _read(path: Path, what: str, model: type[M], refused: type[Exception]) -> M:
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except OSError as failure:
-        raise refused(f"{what}: cannot read {path}: {failure.strerror}") from failure
-    except ValidationError as invalid:
-        lines = [
-            f"{what} {path}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']} (value {_brief(error['input'])})"
-            for error in invalid.errors(include_url=False)
-        ]
-        raise refused("\n".join(lines)) from invalid
 
 
 def _brief(value: object) -> str:

@@ -67,10 +67,13 @@ class Changing:
 
     async def stop(self, campaign: CampaignId, *, honour_issued: bool, by: Label) -> int:
         """Errors: Refused campaign_unknown; StorageBusy; StorageFailed."""
-        async with self._estate.turn:
-            if all(each.id != campaign for each in self._estate.campaigns):
+
+        def steps(estate: Estate) -> Sequence[Step]:
+            if all(each.id != campaign for each in estate.campaigns):
                 raise Refused("campaign_unknown", f"no campaign {campaign!r} was ever published")
-            return await self._apply((StopCampaign(campaign=campaign, honour_issued=honour_issued),), by)
+            return (StopCampaign(campaign=campaign, honour_issued=honour_issued),)
+
+        return await self.revise(steps, by=by)
 
     async def revise(self, steps_for: Callable[[Estate], Sequence[Step]], *, by: Label) -> int:
         """Whatever the revision is: ``steps_for`` gets the estate as it stands, branches as outlines.

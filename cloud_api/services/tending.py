@@ -1,16 +1,17 @@
-"""Looks after HQ's own state: reads the estate's file anew when it changes, and says how the cloud is."""
+"""Looks after HQ's own state, and says how the cloud is."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from cloud_api.ports.machine import Clock
-from cloud_api.services.estate_file import EstateFile
 
-# A change of the estate's file is seen within this.
+# What ails HQ is seen within this.
 _EVERY_S = 2.0
 _DISK_BYTES_MIN = 500 * 2**20
+# The others are in GET /v1/fence.
+_NAMED_MAX = 5
 _CERTIFICATE_WARNING_MS = 14 * 24 * 3600 * 1000
 
 
@@ -32,43 +33,36 @@ class Issue:
 
 class Tending:
     """``free_bytes``: how much the database's disk has left; ``is_certified``: whether the desk's root vouches for HQ;
-    ``shows_root``: whether HQ presents that root."""
+    ``shows_root``: whether HQ presents that root; ``waiting_for``: agents that a restored HQ must hear first."""
 
     def __init__(
         self,
         *,
-        estate_file: EstateFile | None,
         clock: Clock,
         free_bytes: Callable[[], int],
         certificate_ends_ms: int,
         is_certified: Callable[[], bool],
         shows_root: Callable[[], bool],
+        waiting_for: Callable[[], Awaitable[Sequence[str]]],
     ) -> None:
-        self._estate_file = estate_file
         self._clock = clock
         self._free_bytes = free_bytes
         self._certificate_ends_ms = certificate_ends_ms
         self._is_certified = is_certified
         self._shows_root = shows_root
+        self._waiting_for = waiting_for
         self._since_ms: dict[str, int] = {}
         self.issues: tuple[Issue, ...] = ()
 
     async def run(self) -> None:
         while True:
-            if self._estate_file is not None:
-                await self._estate_file.refresh()
-            self.look()
+            await self.look()
             await asyncio.sleep(_EVERY_S)
 
-    def look(self) -> None:
-        """Judge everything once."""
+    async def look(self) -> None:
+        """Judge everything once. Errors: StorageFailed."""
         now_ms = self._clock.now_ms()
         found: dict[str, tuple[str, str]] = {}
-        if self._estate_file is not None and self._estate_file.complaint is not None:
-            found["chain_refused"] = (
-                f"The estate's file cannot be used; the one read before counts. {self._estate_file.complaint}",
-                "Correct the inventory and apply it again.",
-            )
         if self._free_bytes() < _DISK_BYTES_MIN:
             found["disk_low"] = (
                 "The database's disk is nearly full; agents will keep their journals themselves.",
@@ -88,6 +82,13 @@ class Tending:
             found["root_not_shown"] = (
                 "HQ's TLS certificate does not come with the root that claim codes name; no new mini-PC can know HQ.",
                 "Put a certificate of that root first and the root behind it into tls_certificate, and start the cloud again.",
+            )
+        awaited = await self._waiting_for()
+        if awaited:
+            named = ", ".join(awaited[:_NAMED_MAX]) + (", …" if len(awaited) > _NAMED_MAX else "")
+            found["fenced"] = (
+                f"HQ was restored and hands out no rights until it has heard {len(awaited)} more of its agents: {named}.",
+                "See to it that they reach HQ, or write off the ones that never will.",
             )
         self._since_ms = {code: self._since_ms.get(code, now_ms) for code in found}
         self.issues = tuple(

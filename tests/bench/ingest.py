@@ -1,7 +1,7 @@
 """Events a second that HQ takes in over HTTP on one core: batches of 500, verified, validated, durable on SQLite.
 
 Batches are made and signed beforehand; agents send theirs one after the other, all agents at once. HQ and the peer run
-on one core, whoever sends on the others. Rounds alternate, each with ledger files that nobody has seen before.
+on one core, whoever sends on the others. Rounds alternate, and each goes on in the journals where the last one ended.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import uvloop
 
 from cloud_api.adapters.packing import ZstdPacking
-from engagement.estate.chain import Chain
+from engagement.estate.branch import Branch
 from engagement.ids import AgentName, BranchCode
 from engagement.journal.batch import Batch, encode_batch
 from engagement.journal.entry import CHAIN_START, Entry
@@ -29,7 +29,7 @@ from engagement.line.addresses import BATCH_ENCODING, BATCH_TYPE, batches_path
 from engagement.line.signature import sign_request
 from tests.bench.result import Figure, against
 from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
-from tests.fakes.hq import CHAIN, private_key
+from tests.fakes.hq import CHAIN, Chain, private_key
 from tests.fakes.store_day import lane_entries
 
 SIZE = 500
@@ -38,8 +38,11 @@ ROUNDS = 5
 _AGENTS = 16
 _BATCHES_EACH = 8
 _SEED = 20261121
+_EPOCH = Epoch("00ff12345678abcd")
+# One round more than are measured, to warm up.
+_ENTRIES = SIZE * _BATCHES_EACH * (ROUNDS + 1)
 # A store's day with enough of both lanes for every agent's batches.
-_SHOPPERS = {Lane.MONEY: 2000, Lane.ENGAGEMENT: 850}
+_SHOPPERS = {Lane.MONEY: 13_000, Lane.ENGAGEMENT: 5500}
 _PEER = "JSON rows, INSERT ... ON CONFLICT DO NOTHING"
 _STARTS_WITHIN_S = 20.0
 
@@ -61,8 +64,7 @@ def measure() -> list[Figure]:
 async def _measure() -> dict[Lane, tuple[list[float], list[float]]]:
     figures: dict[Lane, tuple[list[float], list[float]]] = {}
     with tempfile.TemporaryDirectory() as temporary, _cores() as server_core:
-        home = CloudHome(Path(temporary))
-        home.write_chain(_chain())
+        home = CloudHome(Path(temporary), laid_out=_chain())
         async with _pinned_cloud(home, server_core), desk(home) as hq:
             await hq.sign_in()
             for number in range(_AGENTS):
@@ -71,15 +73,15 @@ async def _measure() -> dict[Lane, tuple[list[float], list[float]]]:
                 peer_url = f"https://127.0.0.1:{peer_port}"
                 for lane in (Lane.MONEY, Lane.ENGAGEMENT):
                     entries = lane_entries(lane, seed=_SEED, shoppers=_SHOPPERS[lane])
-                    entries = entries[: SIZE * _BATCHES_EACH]
+                    assert len(entries) >= _ENTRIES
                     ours: list[float] = []
                     theirs: list[float] = []
-                    for number in range(-1, ROUNDS):
+                    for number in range(ROUNDS + 1):
                         rates = (
                             await _rate(hq, _batches(home.url, entries, number)),
                             await _rate(hq, _rows(peer_url, entries, number)),
                         )
-                        if number >= 0:  # one round to warm up
+                        if number:
                             ours.append(rates[0])
                             theirs.append(rates[1])
                     figures[lane] = (ours, theirs)
@@ -133,11 +135,11 @@ def _rows(url: str, entries: Sequence[Entry], number: int) -> list[list[Request]
 
 
 def _cut(entries: Sequence[Entry], agent: AgentName, number: int) -> Iterator[Batch]:
-    """Of a ledger file of its own; in the journal of every agent stands the same."""
-    epoch = Epoch(f"{number + 1:016x}")
-    for start in range(0, len(entries), SIZE):
+    """What a round brings of one journal, which is the same for all agents."""
+    began = number * SIZE * _BATCHES_EACH
+    for start in range(began, began + SIZE * _BATCHES_EACH, SIZE):
         head = entries[start - 1].head if start else CHAIN_START
-        yield Batch(agent, epoch, entries[0].lane, start + 1, head, tuple(entries[start : start + SIZE]))
+        yield Batch(agent, _EPOCH, entries[0].lane, start + 1, head, tuple(entries[start : start + SIZE]))
 
 
 def _signed(url: str, agent: AgentName, body: bytes, kind: dict[str, str]) -> Request:
@@ -157,13 +159,13 @@ def _branch(number: int) -> BranchCode:
 
 def _chain() -> Chain:
     like = CHAIN.branches[0].model_dump(mode="json", exclude={"agents", "code"})
-    branches = [
-        {**like, "code": _branch(number), "agents": [{"name": _agent(number), "number": number + 1}]}
+    branches = tuple(
+        Branch.model_validate(
+            {**like, "code": _branch(number), "agents": [{"name": _agent(number), "number": number + 1}]}
+        )
         for number in range(_AGENTS)
-    ]
-    return Chain.model_validate(
-        {"version": 1, "branches": branches, "campaigns": [each.model_dump() for each in CHAIN.campaigns]}
     )
+    return Chain(branches, CHAIN.campaigns)
 
 
 @contextmanager

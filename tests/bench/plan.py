@@ -42,8 +42,7 @@ async def _measure(folder: Path) -> list[Figure]:
     inventory = folder / "inventory.yaml"
     inventory.write_text("".join(_text(changed_every=0)), encoding="utf-8")
     (folder / "hq").mkdir()
-    home = CloudHome(folder / "hq")
-    home.settings.pop("estate", None)
+    home = CloudHome(folder / "hq", laid_out=None)
     async with cloud(home):
         first = [await _plan(home, inventory, folder) for _ in range(_ROUNDS)]
         await _apply(home)

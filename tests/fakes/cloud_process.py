@@ -19,13 +19,13 @@ from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, DummyCo
 from aiohttp.test_utils import unused_port
 from yarl import URL
 
-from engagement.estate.chain import Chain
+from engagement.estate.estate import Change
 from engagement.ids import AgentName, BranchCode
 from engagement.line.addresses import BATCH_ENCODING, BATCH_TYPE, ENROLMENTS_PATH, batches_path
 from engagement.line.claim import parse_claim, request_mac
 from engagement.line.signature import sign_request
 from provisioning.adapters.certificates import FolderRoot, ensure_certificates
-from tests.fakes.hq import CHAIN, private_key, public_key
+from tests.fakes.hq import CHAIN, Chain, private_key, public_key
 from tests.fakes.json_schema import faults
 from tests.house.tree import ROOT
 
@@ -37,21 +37,20 @@ _SALT = bytes(range(16))
 
 @dataclass
 class CloudHome:
-    """``settings`` as they are written into the file at each start."""
+    """``settings`` as they are written into the file at each start; ``laid_out``: what whoever signs in first applies."""
 
     folder: Path
     port: int = field(default_factory=unused_port)
     settings: dict[str, object] = field(default_factory=dict)
+    laid_out: Chain | None = CHAIN
 
     def __post_init__(self) -> None:
         ensure_certificates(self.folder, portal_name="hq.test", now=datetime.now(UTC))
-        self.write_chain(CHAIN)
         hashed = scrypt(PASSWORD.encode(), salt=_SALT, n=2**14, r=8, p=1, dklen=32)
         user = {"name": USER, "salt": _SALT.hex(), "password_scrypt": hashed.hex()}
         (self.folder / "users.json").write_text(json.dumps({"version": 1, "users": [user]}))
         self.settings = {
             "home": str(self.folder / "hq"),
-            "estate": str(self.folder / "estate.json"),
             "users": str(self.folder / "users.json"),
             "port": self.port,
             "tls_certificate": str(self.folder / "server.pem"),
@@ -68,12 +67,6 @@ class CloudHome:
         config = self.folder / "cloud.toml"
         config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items()))
         return [sys.executable, "-m", "cloud_api", "run", "--config", str(config)]
-
-    def write_chain(self, chain: Chain) -> None:
-        """By rename, as provisioning does."""
-        new = self.folder / "estate.json.new"
-        new.write_text(chain.model_dump_json())
-        new.replace(self.folder / "estate.json")
 
 
 class CloudProcess:
@@ -185,8 +178,16 @@ class Desk:
         status, answer = await self.ask("POST", "/v1/sessions", {"user": USER, "password": PASSWORD})
         assert status == 200, answer
         self.token = answer["token"]
+        if self.home.laid_out is not None:
+            await self._lay_out(self.home.laid_out)
         if certify:
             await self.certify()
+
+    async def _lay_out(self, chain: Chain) -> None:
+        """As the desk does for an HQ that is new; the others have moved on."""
+        body = Change(base=0, steps=chain.steps).model_dump_json().encode()
+        status, answer = await self.ask("POST", "/v1/estate/changes", raw=body)
+        assert status == 200 or answer["code"] == "estate_moved", answer
 
     async def certify(self) -> None:
         status, asked = await self.ask("GET", AUTHORITY)
@@ -223,7 +224,13 @@ class Desk:
         """A signed request with JSON; ``what``: the end of its address, such as ``reports``."""
         path, raw = f"/v1/agents/{agent}/{what}", json.dumps(body).encode()
         signed = sign_request(
-            "POST", self.home.url + path, raw, keyid=agent, created_s=0, nonce="n", sign=private_key(agent).sign
+            "POST",
+            self.home.url + path,
+            raw,
+            keyid=agent,
+            created_s=0,
+            nonce="n",
+            sign=private_key(agent).sign,
         )
         return await self.ask("POST", path, raw=raw, route="/v1/agents/{agent}/" + what, headers=signed)
 

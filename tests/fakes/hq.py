@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -15,8 +16,8 @@ from cloud_api.services.news import News
 from cloud_api.services.overview import Overview
 from cloud_api.services.registry import Registry
 from cloud_api.services.reporting import Reporting
+from engagement.campaign.model import Campaign
 from engagement.estate.branch import Branch
-from engagement.estate.chain import Chain
 from engagement.estate.estate import Change, Estate, Step
 from engagement.ids import AgentName, BranchCode
 from engagement.journal.batch import Batch, encode_batch
@@ -34,9 +35,11 @@ HARBOUR, PARK = BranchCode("HARBOUR"), BranchCode("PARK")
 AGENT, OTHER = AgentName("harbour-1"), AgentName("park-1")
 NUMBERS = {AGENT: 1, OTHER: 2}
 BRANCHES = {AGENT: HARBOUR, OTHER: PARK}
-WELCOME = shop.campaign()
-SHAKE = shop.shake_campaign()
-BACK = shop.campaign(id="back", number=5, trigger={"on": "welcome_back", "dwell_s": 60})
+# Open whenever a test runs, for a real HQ goes by the machine's clock.
+ALWAYS = {"opens_at": "2020-01-01T00:00:00+00:00", "ends_at": "2099-01-01T00:00:00+00:00", "use_days": 7}
+WELCOME = shop.campaign(window=ALWAYS)
+SHAKE = shop.shake_campaign(window=ALWAYS)
+BACK = shop.campaign(id="back", number=5, trigger={"on": "welcome_back", "dwell_s": 60}, window=ALWAYS)
 
 
 def branch(code: BranchCode, agent: AgentName, time_zone: str) -> Branch:
@@ -52,14 +55,25 @@ def branch(code: BranchCode, agent: AgentName, time_zone: str) -> Branch:
     )
 
 
+class Chain(NamedTuple):
+    """What a chain's files say."""
+
+    branches: tuple[Branch, ...]
+    campaigns: tuple[Campaign, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All of it, for an HQ that knows nothing yet."""
+        return (*put(*self.branches), *publish(*self.campaigns))
+
+
 CHAIN = Chain(
-    version=1,
     branches=(branch(HARBOUR, AGENT, "Asia/Shanghai"), branch(PARK, OTHER, "Europe/Berlin")),
     campaigns=(WELCOME, SHAKE, BACK),
 )
 
 
-ESTATE = after(Estate(), *put(*CHAIN.branches), *publish(*CHAIN.campaigns))
+ESTATE = after(Estate(), *CHAIN.steps)
 
 
 class HandClock:

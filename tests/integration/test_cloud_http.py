@@ -32,7 +32,7 @@ from tests.fakes.cloud_process import (
     enrolment,
 )
 from tests.fakes.happenings import consented, issued, money, redeemed, shaken, undone
-from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, WELCOME, Journal, public_key
+from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, Chain, Journal, public_key
 
 COUPONS = "/v1/coupons/{code}"
 TODAY = "/v1/reports/funnel?from=2026-11-21&to=2026-11-21"
@@ -264,22 +264,8 @@ async def test_health_figures_and_addresses(hq: Desk) -> None:
         assert (answered, answer["code"]) == (status, code)
 
 
-async def test_a_changed_file_is_taken_over_and_a_broken_one_is_not(hq: Desk) -> None:
-    hq.home.write_chain(CHAIN.model_copy(update={"branches": CHAIN.branches[:1]}))
-    await answers(hq, "/v1/branches", lambda answer: len(answer["branches"]) == 1)
-    hq.home.write_chain(CHAIN.model_copy(update={"campaigns": (WELCOME.model_copy(update={"number": 9}),)}))
-    answer = await answers(hq, "/health", lambda answer: answer["status"] == "degraded")
-    assert "published terms never change" in answer["issues"][0]["means"]
-    hq.home.write_chain(CHAIN)
-    await answers(hq, "/health", lambda answer: answer["status"] == "ok")
-    (hq.home.folder / "estate.json").write_text("{")
-    answer = await answers(hq, "/health", lambda answer: answer["status"] == "degraded")
-    assert [issue["code"] for issue in answer["issues"]] == ["chain_refused"]
-    assert len((await hq.ask("GET", "/v1/branches"))[1]["branches"]) == 2
-
-
 async def answers(hq: Desk, path: str, wanted: Callable[[Any], bool]) -> Any:
-    """The first answer that is as wanted, within the time in which the estate's file is looked at."""
+    """The first answer that is as wanted, within the time in which HQ looks after itself."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + 10
     while loop.time() < deadline:
@@ -352,7 +338,6 @@ async def test_it_stops_cleanly_and_starts_again(running: CloudProcess, hq: Desk
     ("key", "value", "says"),
     [
         ("port", 70_000, "port"),
-        ("estate", "/nowhere/estate.json", "estate: cannot read /nowhere/estate.json"),
         ("users", "/nowhere/users.json", "users: cannot read"),
         ("tls_key", "/nowhere/key.pem", "tls_key"),
         ("wings", 2, "wings"),
@@ -380,8 +365,9 @@ async def test_a_port_that_is_taken_ends_it_with_1(running: CloudProcess, tmp_pa
 
 async def test_names_of_any_letters_are_signed_and_found(home: CloudHome) -> None:
     name = AgentName("码头 1 号")
-    text = CHAIN.model_dump_json().replace(AGENT, name)
-    home.write_chain(type(CHAIN).model_validate_json(text))
+    store = CHAIN.branches[0]
+    agents = (store.agents[0].model_copy(update={"name": name}),)
+    home.laid_out = Chain((store.model_copy(update={"agents": agents}),))
     async with cloud(home), desk(home) as hq:
         await hq.sign_in()
         await hq.enrol(HARBOUR, name)

@@ -25,9 +25,7 @@ async def hq(tmp_path: Path) -> AsyncIterator[CloudHome]:
 
 def _home(folder: Path) -> CloudHome:
     (folder / "hq").mkdir()
-    home = CloudHome(folder / "hq")
-    home.settings.pop("estate", None)
-    return home
+    return CloudHome(folder / "hq", laid_out=None)
 
 
 @pytest.fixture

@@ -25,17 +25,14 @@ from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK, private_key
 
 AGENT_ROUTES = "/v1/agents/{agent}/"
 STOP_ROUTE = "/v1/campaigns/{id}/stop"
-NO_ESTATE_FILE = "estate"
 REPORT = {"bundle_sequence": 0, "status": "ok", "issues": [], "backlog": {"money": 3}, "version": "1"}
 BEACON = {"name": "tag", "role": "tag", "altbeacon": {"id": "ab" * 20}}
 
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[CloudProcess]:
-    """Without an estate file: everything comes by the routes."""
-    home = CloudHome(tmp_path)
-    del home.settings[NO_ESTATE_FILE]
-    async with cloud(home) as process:
+    """An HQ that knows nothing yet."""
+    async with cloud(CloudHome(tmp_path, laid_out=None)) as process:
         yield process
 
 
