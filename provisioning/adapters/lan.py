@@ -38,7 +38,7 @@ async def find_new_boxes(
 
     try:
         zeroconf = AsyncZeroconf(interfaces=list(interfaces)) if interfaces else AsyncZeroconf()
-    except OSError as failure:
+    except (OSError, RuntimeError) as failure:  # the second where no interface has an address
         raise WorkFailed(
             f"cannot listen for boxes on the network: {failure}; give --at HOST:PORT"
         ) from failure

@@ -66,6 +66,19 @@ def found(desk: subprocess.Popen[str], *, listens_s: float) -> Sequence[str]:
     return list(iter(lambda: desk.stdout.readline().strip(), "done"))  # type: ignore[union-attr]
 
 
+def test_a_machine_without_a_network_is_told() -> None:
+    needs_root()
+    needs_command("unshare")
+    look = (
+        "import asyncio; from provisioning.adapters.lan import find_new_boxes; asyncio.run(find_new_boxes())"
+    )
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, "-c", look], capture_output=True, text=True, timeout=60
+    )
+    assert "WorkFailed: cannot listen for boxes on the network" in done.stderr
+    assert "--at HOST:PORT" in done.stderr
+
+
 def test_only_new_boxes_are_found_and_nothing_where_there_is_none(hosts: tuple[Host, Host]) -> None:
     store, desk_host = hosts
     with ExitStack() as stack:
