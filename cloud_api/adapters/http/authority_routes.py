@@ -64,7 +64,7 @@ async def certify(asked: Asked[AuthorityRequest, Nothing]) -> AuthorityAnswer:
         Certified(body.certificate_pem, body.root_pem), replace_root=body.replace_root, by=asked.user
     )
     # Whoever asks for HQ's health next must not be told what is over.
-    asked.parts.tending.look()
+    await asked.parts.tending.look()
     return _answer(asked.parts)
 
 
