@@ -8,7 +8,7 @@ import pytest
 
 from engagement.rights.account import Books
 from engagement.rights.lending import Asking, Lent, NotLent, lend
-from tests.fakes.lease_world import CAMPAIGNS, LIABILITY_MINOR, Box, Rule, World, new_world, one
+from tests.fakes.lease_world import BUDGET_UNITS, CAMPAIGNS, LIABILITY_MINOR, Box, Rule, World, new_world, one
 
 Move = Callable[[World, Random], None]
 STEPS = 70
@@ -171,3 +171,48 @@ def test_the_right_rule_passes_every_walk() -> None:
 def test_each_mistake_is_caught(mistake: Mistake) -> None:
     with pytest.raises(AssertionError, match=r"over-issued|over-granted|do not add up|more used"):
         walk_all(mistake)
+
+
+def held_up_request() -> World:
+    """A request is on its way while its agent is granted more, by an HQ that is then put back to before."""
+    world = new_world()
+    box = world.boxes[0]
+    world.converse(box, {})
+    world.back_up()
+    world.send(box, box.ask({}))
+    for _ in range(9):
+        world.converse(box, dict.fromkeys(CAMPAIGNS, 9))
+    world.restore(0)
+    return world
+
+
+def lifted_by_any_request(books: Books, asking: Asking) -> Lent | NotLent:
+    ruled = lend(books, asking)
+    heard = replace(ruled.books, awaited=ruled.books.awaited - {asking.agent}, is_heard=True)
+    return replace(ruled, books=heard)
+
+
+@pytest.mark.parametrize(("rule", "is_awaited"), [(lend, True), (lifted_by_any_request, False)])
+def test_a_request_of_the_old_days_lifts_no_fence(rule: Rule, *, is_awaited: bool) -> None:
+    world = held_up_request()
+    world.rule = rule
+    world.serve(0, is_answered=False)
+    assert (world.boxes[0].key.agent in world.file.awaited(world.expected)) is is_awaited
+    for other in world.boxes[1:]:
+        for _ in range(9):
+            world.converse(other, dict.fromkeys(CAMPAIGNS, 9))
+    given = sum(box.accounts[CAMPAIGNS[0]].outstanding.units for box in world.boxes)
+    assert (given <= BUDGET_UNITS) is is_awaited
+
+
+def test_a_grant_whose_answer_was_lost_can_be_surrendered() -> None:
+    world = new_world()
+    box = world.boxes[0]
+    world.send(box, box.ask({}))
+    world.serve(0, is_answered=False)
+    world.give_up(box.key.agent)
+    for _ in range(4):
+        world.converse(box, {})
+    world.check()
+    assert world.file.accounts[box.key] == box.accounts
+    assert not world.file.desks[box.key].is_written_off
