@@ -70,7 +70,7 @@ class Issuing:
                 desk_keys(request), issue_rule(request, self._premises.mint)
             )
 
-        answer = await self._drawn(campaign.id, attempt)
+        answer = await self._draw(campaign.id, attempt)
         if isinstance(answer, CouponRecord):
             self._rights.gave(campaign.id)
         return answer
@@ -90,7 +90,7 @@ class Issuing:
                 play_keys(request), play_rule(request, self._premises.mint)
             )
 
-        answer = await self._drawn(campaign_id, attempt)
+        answer = await self._draw(campaign_id, attempt)
         if isinstance(answer, PlayAnswer) and answer.coupon is not None:
             self._rights.gave(campaign_id)
         return answer
@@ -107,7 +107,7 @@ class Issuing:
             left = campaign.limits.plays_per_day - desk.subject.plays_today
             return left if left > 0 else Refusal(Reason.PLAYED_ENOUGH)
 
-        return await self._rights.drawn(campaign.id, attempt)
+        return await self._rights.draw(campaign.id, attempt)
 
     async def played(self, campaign: CampaignId, subject: SubjectId, nonce: bytes) -> PlayRecord | None:
         """The answer that a play got; None when it was never played."""
@@ -123,11 +123,9 @@ class Issuing:
             [draw_day_key(campaign, day)], reveal_rule(campaign, day), essential=True
         )
 
-    async def _drawn(
-        self, campaign: CampaignId, attempt: Callable[[], Awaitable[T | Refusal]]
-    ) -> T | Refusal:
+    async def _draw(self, campaign: CampaignId, attempt: Callable[[], Awaitable[T | Refusal]]) -> T | Refusal:
         try:
-            return await self._rights.drawn(campaign, attempt)
+            return await self._rights.draw(campaign, attempt)
         except StoreFull:
             return Refusal(Reason.STORE_FULL)
 

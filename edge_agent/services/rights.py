@@ -48,7 +48,7 @@ class Rights:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._stock: dict[CampaignId, Stock] = {}
-        self._drawn: Counter[CampaignId] = Counter()
+        self._gone: Counter[CampaignId] = Counter()
         self._waiting: Counter[CampaignId] = Counter()
         self._dry: dict[CampaignId, tuple[float, float]] = {}
         self._round = asyncio.Event()
@@ -62,7 +62,7 @@ class Rights:
 
     # For issuing.
 
-    async def drawn(self, campaign: CampaignId, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def draw(self, campaign: CampaignId, attempt: Callable[[], Awaitable[T]]) -> T:
         """The answer of ``attempt``, which is made again as long as the lease is short and more is on its way."""
         deadline_s = self._clock.mono_s() + WAIT_S_MAX
         while True:
@@ -73,9 +73,9 @@ class Rights:
 
     def gave(self, campaign: CampaignId) -> None:
         """One coupon was given out; whoever leases is woken when that was the last one above the low-water mark."""
-        self._drawn[campaign] += 1
+        self._gone[campaign] += 1
         stock = self._stock.get(campaign)
-        if stock is not None and self._drawn[campaign] == stock.until_low:
+        if stock is not None and self._gone[campaign] == stock.until_low:
             self.wake.set()
 
     async def _more(self, campaign: CampaignId, ends: asyncio.Event, deadline_s: float) -> bool:
@@ -114,7 +114,7 @@ class Rights:
     def look(self, stock: Mapping[CampaignId, Stock]) -> None:
         """What the ledger holds at this moment."""
         self._stock = dict(stock)
-        self._drawn.clear()
+        self._gone.clear()
 
     def asking(self) -> None:
         """A request goes out now."""
@@ -147,7 +147,7 @@ class Rights:
     def left(self) -> Mapping[CampaignId, int]:
         """Coupons that may still be given out, by campaign; empty where nothing is leased."""
         return {
-            campaign: max(0, stock.left - self._drawn[campaign]) for campaign, stock in self._stock.items()
+            campaign: max(0, stock.left - self._gone[campaign]) for campaign, stock in self._stock.items()
         }
 
     def troubles(self) -> list[Trouble]:

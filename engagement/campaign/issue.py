@@ -45,7 +45,6 @@ from engagement.journal.event import CouponIssued
 from engagement.ledger.record import Key, Record, Rows, Rule, Ruling
 from engagement.refusal.reason import Reason
 from engagement.refusal.refusal import Refusal
-from engagement.rights.amount import Amount
 from engagement.rights.lease import LeaseAccount, lease_key
 from engagement.till.sheet import SheetLine, blank_line, sheet_key
 from engagement.visitor.visitor import WALLET_MAX, WalletRecord, wallet_key
@@ -104,8 +103,10 @@ class Desk:
 
     def covers_one(self, liability_minor: int) -> bool:
         """Whether one more coupon may be drawn from the lease; not where none has begun."""
-        one = Amount(units=1, minor=liability_minor)
-        return self.account is not None and self.account.left(self.tally).covers(one)
+        if self.account is None:
+            return False
+        left = self.account.left(self.tally)
+        return left.units >= 1 and left.minor >= liability_minor
 
 
 def desk_keys(request: IssueRequest) -> tuple[Key[Any], ...]:

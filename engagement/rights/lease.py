@@ -33,10 +33,14 @@ class LeaseAccount(Record):
         return _given(tally) - self.base
 
     def left(self, tally: CampaignTally) -> Amount:
-        """What may still be given out, or returned."""
+        """What may still be given out, or returned: granted - returned - used, in numbers alone, for every coupon asks."""
         if self.is_fenced:
             return NOTHING
-        return self.granted - self.returned - self.used(tally)
+        granted, returned, base = self.granted, self.returned, self.base
+        return Amount(
+            units=max(0, granted.units - returned.units - max(0, tally.units - base.units)),
+            minor=max(0, granted.minor - returned.minor - max(0, tally.spend_minor - base.minor)),
+        )
 
     def without_drawing(self, liability_minor: int) -> "LeaseAccount":
         """After one coupon was given out on the agent's own budget: it counts in the tally, and not on the lease."""
