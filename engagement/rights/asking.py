@@ -70,7 +70,8 @@ def answer_rule(request: LeaseRequest, answer: LeaseAnswer, grant: Grant) -> Rul
         is_ours = (grant.epoch, grant.number) == (request.epoch, request.number)
         if desk.is_diverged or not is_ours or desk.number != request.number:
             return Ruling(frozenset())
-        is_same_hq = grant.incarnation == desk.incarnation
+        # What is told to an HQ that is another, or does not know itself what it gave, is told once more.
+        is_same_hq = grant.incarnation == desk.incarnation and not answer.is_fenced
         granted = {each.campaign: each for each in grant.accounts}
         asked = {each.campaign: each for each in request.accounts}
         writes: list[Record] = []

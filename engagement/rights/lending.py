@@ -140,23 +140,33 @@ def _joined(books: Books, asking: Asking) -> Books:
 
 
 def _raised(known: Account, held: HeldAccount | None, proven: Amount) -> Account:
-    """``returned`` is believed as far as what was granted and not used reaches, and not at all beside unproven grants."""
+    """``returned`` is believed as far as what was granted and not used reaches.
+
+    Beside grants that nothing shows it is believed only when, with them, no more is outstanding than HQ thinks: the lease
+    was settled, and left out of the proofs, before HQ was put back.
+    """
     granted = known.granted.at_least(proven)
     if held is None:
         return replace(known, granted=granted)
     used = known.used.at_least(held.used)
     if not granted.covers(held.granted):
-        return replace(known, granted=granted, used=used)
+        claimed = held.granted - held.returned.at_most(held.granted - used)
+        if not (granted - known.returned).covers(claimed):
+            return replace(known, granted=granted, used=used)
+        granted = granted.at_least(held.granted)
     returned = known.returned.at_least(held.returned.at_most(granted - used))
     return Account(granted, returned, used)
 
 
 def _granted(books: Books, asking: Asking, *, besides: Iterable[CampaignId]) -> Books:
+    """``besides``: whose rights are in doubt; nothing is added to them but what was given out already."""
     accounts = dict(books.accounts)
     for held in asking.request.accounts:
-        if held.campaign in besides or held.campaign not in accounts:
+        if held.campaign not in accounts:
             continue
         terms = asking.terms.get(held.campaign, _UNKNOWN)
+        if held.campaign in besides:
+            terms = replace(terms, is_open=False)
         account = accounts[held.campaign]
         more = top_up(
             account,
