@@ -1,9 +1,7 @@
 """One run: a store's three days with everybody in it, from one seed; then everything heals and every promise is called in."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from random import Random
 from traceback import extract_tb
 from typing import Any
@@ -14,6 +12,7 @@ from engagement.till.attempt import Accepted
 from tests.fakes import shop
 from tests.fakes.virtual_loop import run_virtually
 from tests.simulation.box import Box, Build
+from tests.simulation.outcome import Outcome
 from tests.simulation.people import Shopper, Street, Till, run_operator
 from tests.simulation.weather import Weather
 from tests.simulation.witness import Witness
@@ -35,16 +34,6 @@ SHAKE = shop.shake_campaign(
     stacking={"group": "shake", "max_in_group": 2},
 )
 CAMPAIGNS: tuple[Campaign, ...] = (WELCOME, WELCOME_TOO, SHAKE)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """``seen``: how often each kind of event was seen."""
-
-    seed: int
-    violations: tuple[str, ...]
-    trace_hash: str
-    seen: Counter[str]
 
 
 def simulate(seed: int, build: Build | None = None) -> Outcome:

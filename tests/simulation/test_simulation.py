@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.run import Outcome, simulate
+from tests.simulation.outcome import Outcome
+from tests.simulation.run import simulate
 
 SEEDS = range(8)
 # Every planted fault shows within this many runs; most do in the first.

@@ -8,34 +8,41 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from tests.simulation.chain.mutants import MUTANTS as CHAIN_MUTANTS
+from tests.simulation.chain.run import LONG_HOURS, simulate_chain
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.run import Outcome, simulate
+from tests.simulation.outcome import Outcome
+from tests.simulation.run import simulate
 
 # A planted fault that stays unseen for so many runs is a hole in the simulation.
 _PLANTED_RUNS_MAX = 25
 _OUT = Path("out")
+# A long run takes five times as long as a short one.
+_DAYS_DIVISOR = 5
 # Violations quoted in the report; the rest repeats them.
 _QUOTED_MAX = 10
 
 Trial = dict[str, Any]
+Run = Callable[[int], Outcome]
 
 
-def one_store(seed: int, runs: int) -> Trial:
+def well(name: str, run: Run, seed: int, runs: int) -> Trial:
     """Runs with seeds ``seed`` to ``seed + runs - 1``; the trace hash is over all of theirs."""
     outcomes: list[Outcome] = []
     for number in range(seed, seed + runs):
-        outcomes.append(simulate(number))
+        outcomes.append(run(number))
         for violation in outcomes[-1].violations:
             print(f"seed {number}: {violation}", file=sys.stderr)
     violations = [f"seed {each.seed}: {text}" for each in outcomes for text in each.violations]
     events = sum((each.seen for each in outcomes), Counter[str]())
     return {
-        "name": "one store, three days",
+        "name": name,
         "seed": seed,
         "runs": runs,
         "violations": len(violations),
@@ -45,14 +52,14 @@ def one_store(seed: int, runs: int) -> Trial:
     }
 
 
-def planted(fault: str, seed: int) -> Trial:
+def planted(fault: str, run: Run, seed: int) -> Trial:
     """Runs until the planted fault is seen; that it stays unseen is the violation."""
     outcomes: list[Outcome] = []
     while not (outcomes and outcomes[-1].violations) and len(outcomes) < _PLANTED_RUNS_MAX:
-        outcomes.append(simulate(seed + len(outcomes), MUTANTS[fault]))
+        outcomes.append(run(seed + len(outcomes)))
     seen = outcomes[-1].violations
     return {
-        "name": f"planted fault: an agent that {fault}",
+        "name": f"planted fault: {fault}",
         "seed": seed,
         "runs": len(outcomes),
         "violations": 0 if seen else 1,
@@ -72,8 +79,21 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.runs < 1:
         parser.error(f"--runs: {asked.runs}, must be 1 or more")
-    jobs: list[Callable[[], Trial]] = [lambda: one_store(asked.seed, asked.runs)]
-    jobs += [lambda fault=fault: planted(fault, asked.seed) for fault in MUTANTS]  # type: ignore[misc]
+    seed, runs = asked.seed, asked.runs
+    a_day = partial(simulate_chain, hours=LONG_HOURS)
+    jobs: list[Callable[[], Trial]] = [
+        lambda: well("one store, three days", simulate, seed, runs),
+        lambda: well("a chain and its HQ, five hours", simulate_chain, seed, runs),
+        lambda: well("a chain and its HQ, a day without a line", a_day, seed, max(1, runs // _DAYS_DIVISOR)),
+        *(
+            partial(planted, f"an agent that {fault}", partial(simulate, build=build), seed)
+            for fault, build in MUTANTS.items()
+        ),
+        *(
+            partial(planted, fault, partial(simulate_chain, build=build), seed)
+            for fault, build in CHAIN_MUTANTS.items()
+        ),
+    ]
     trials: list[Trial] = []
     times: list[dict[str, Any]] = []
     for job in jobs:

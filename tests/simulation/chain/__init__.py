@@ -1,0 +1,1 @@
+"""A chain of stores and its HQ: the real services of both, bytes in between, one seed."""
