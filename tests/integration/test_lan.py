@@ -1,5 +1,6 @@
 """The announcement of the staff side, heard by another host on a real wire."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,11 @@ from tests.needs import needs_command, needs_root
 _ANNOUNCE = """
 import asyncio, sys
 from edge_agent.adapters.lan import ZeroconfLan
-lan = ZeroconfLan.of_store(address=sys.argv[1], port=8612, branch="HARBOUR", agent="harbour-1")
+own = {"address": sys.argv[1], "port": 8612}
+if sys.argv[2] == "store":
+    lan = ZeroconfLan.of_store(**own, branch="HARBOUR", agent="harbour-1")
+else:
+    lan = ZeroconfLan.of_new_box(**own, fingerprint="G1JA-366P")
 async def main():
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(15, stop.set)
@@ -24,7 +29,7 @@ asyncio.run(main())
 """
 # Prints what is found, then "gone" once it is withdrawn.
 _BROWSE = """
-import asyncio, sys
+import asyncio, json, sys
 from zeroconf import ServiceStateChange
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 async def main():
@@ -41,7 +46,9 @@ async def main():
                     break
                 info = AsyncServiceInfo("_beckon._tcp.local.", name)
                 await info.async_request(zeroconf.zeroconf, 3000)
-                print(name, info.parsed_addresses()[0], info.port, info.properties[b"branch"].decode(), flush=True)
+                told = {key.decode(): value.decode() for key, value in info.properties.items()}
+                where = [name, info.parsed_addresses()[0], info.port]
+                print(json.dumps([*where, told]), flush=True)
         await browser.async_cancel()
 asyncio.run(main())
 """
@@ -55,16 +62,25 @@ def hosts() -> Iterator[tuple[Host, Host]]:
         yield pair
 
 
-def test_a_till_on_the_staff_network_finds_the_agent_and_sees_it_go(hosts: tuple[Host, Host]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name", "told"),
+    [
+        ("store", "harbour-1-HARBOUR", {"branch": "HARBOUR", "agent": "harbour-1", "path": "/till"}),
+        ("new box", "beckon-g1ja-366p", {"state": "new", "fingerprint": "G1JA-366P"}),
+    ],
+)
+def test_whoever_is_on_the_staff_network_finds_the_agent_and_sees_it_go(
+    hosts: tuple[Host, Host], kind: str, name: str, told: dict[str, str]
+) -> None:
     store, till = hosts
-    announcing = subprocess.Popen(store.command(sys.executable, "-c", _ANNOUNCE, store.address))
+    announcing = subprocess.Popen(store.command(sys.executable, "-c", _ANNOUNCE, store.address, kind))
     browsing = subprocess.Popen(
         till.command(sys.executable, "-c", _BROWSE, till.address), stdout=subprocess.PIPE, text=True
     )
     try:
         assert browsing.stdout is not None
-        found = browsing.stdout.readline().split()
-        assert found == ["harbour-1-HARBOUR._beckon._tcp.local.", store.address, "8612", "HARBOUR"]
+        found = json.loads(browsing.stdout.readline())
+        assert found == [f"{name}._beckon._tcp.local.", store.address, 8612, told]
         announcing.terminate()
         assert browsing.stdout.readline().strip() == "gone"
     finally:
