@@ -30,8 +30,8 @@ from engagement.values import Value
 
 # The one who may open the till's pages of a new branch.
 FIRST_CASHIER = CashierName("cashier-1")
-# Of a chain that is being set up nearly every agent has something to say.
-_NOTES_MAX = 20
+# After a change of all, nearly every agent of a chain lags for a minute; and of a new chain none is enrolled.
+_NOTES_MAX, _NAMED_MAX = 20, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,18 +296,22 @@ def _strange_keys(estate: Estate, held: Held) -> Iterator[str]:
 def _drift(estate: Estate, agents: Sequence[AgentAtHq]) -> Iterator[str]:
     """Agents that do not work from what HQ wants already."""
     at_hq = {agent.name: agent for agent in agents}
-    notes: list[str] = []
+    waited_for: list[str] = []
+    behind: list[str] = []
     for each in estate.branches:
         newest = sequence_of(estate, each)
         for agent in each.branch.agents:
             known = at_hq.get(agent.name)
             if known is None or not known.is_active:
-                notes.append(f"agent {agent.name} of branch {each.branch.code} is not enrolled")
+                waited_for.append(f"{agent.name} of branch {each.branch.code}")
             elif known.bundle_sequence is not None and known.bundle_sequence < newest:
-                notes.append(
+                behind.append(
                     f"agent {agent.name} of branch {each.branch.code} still works from bundle "
                     f"{known.bundle_sequence or 'none'}; the newest is {newest}"
                 )
-    yield from notes[:_NOTES_MAX]
-    if len(notes) > _NOTES_MAX:
-        yield f"and {len(notes) - _NOTES_MAX} agents more"
+    yield from behind[:_NOTES_MAX]
+    if len(behind) > _NOTES_MAX:
+        yield f"and {len(behind) - _NOTES_MAX} agents more work from older bundles"
+    if waited_for:
+        more = f" and {len(waited_for) - _NAMED_MAX} more" if len(waited_for) > _NAMED_MAX else ""
+        yield f"not enrolled: {', '.join(waited_for[:_NAMED_MAX])}{more}"

@@ -139,7 +139,8 @@ def without_gone(known: ChainSecrets, steps: Iterable[Step]) -> ChainSecrets:
 def _listed(known: BranchSecrets, step: PutBranch) -> BranchSecrets:
     names = {till.name for till in step.branch.tills}
     tokens = {name: token for name, token in known.till_tokens.items() if name in names}
-    return known.model_copy(update={"till_tokens": tokens})
+    # A PIN opens the till's pages, which a branch without tills has none of.
+    return BranchSecrets(till_tokens=tokens, cashiers=known.cashiers if names else {})
 
 
 def scrypt_hex(text: str, salt_hex: str) -> str:

@@ -244,7 +244,7 @@ class TestDrift:
         notes = plan(estate, wanted(branch("PIER", "a", "b", "c")), *known).notes
         assert notes == (
             "agent a of branch PIER still works from bundle 1; the newest is 2",
-            "agent c of branch PIER is not enrolled",
+            "not enrolled: c of branch PIER",
         )
 
     def test_a_stopped_campaign_is_no_stray(self) -> None:
@@ -253,9 +253,16 @@ class TestDrift:
             note for note in plan(estate, wanted(branch("PIER", "a"), campaigns=[])).notes if "old" in note
         ]
 
-    def test_of_many_agents_twenty_are_named(self) -> None:
+    def test_of_many_agents_some_are_named(self) -> None:
         names = [f"agent{number}" for number in range(30)]
         estate = after(Estate(), *put(branch("PIER", *names)))
-        notes = plan(estate, wanted(branch("PIER", *names))).notes
+        (note,) = plan(estate, wanted(branch("PIER", *names))).notes
+        assert note.startswith("not enrolled: agent0 of branch PIER, ")
+        assert note.endswith("agent4 of branch PIER and 25 more")
+        later = after(estate, *put(branch("PIER", *names, name="Pier Road")))
+        lagging = [
+            AgentAtHq(name=AgentName(name), branch=PIER, is_active=True, bundle_sequence=1) for name in names
+        ]
+        notes = plan(later, wanted(branch("PIER", *names, name="Pier Road")), *lagging).notes
         assert len(notes) == 21
-        assert notes[-1] == "and 10 agents more"
+        assert notes[-1] == "and 10 agents more work from older bundles"
