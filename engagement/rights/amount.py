@@ -1,10 +1,12 @@
 """How much of a campaign may be given out: coupons, and their worst-case cost."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from engagement.values import Value
+
+_MOST: Final = 2**48 - 1
 
 
 class Amount(Value):
@@ -14,7 +16,8 @@ class Amount(Value):
     minor: Annotated[int, Field(ge=0, lt=2**48)] = 0
 
     def __add__(self, other: "Amount") -> "Amount":
-        return Amount(units=self.units + other.units, minor=self.minor + other.minor)
+        """No sum is more than the most: that is beyond every budget, and only nonsense of a peer's adds up to it."""
+        return Amount(units=min(self.units + other.units, _MOST), minor=min(self.minor + other.minor, _MOST))
 
     def __sub__(self, other: "Amount") -> "Amount":
         """What is left; nothing of what would be below 0, as after a budget was lowered."""

@@ -6,7 +6,7 @@ the greater total is the newer one. What an agent may still give out is granted 
 
 from typing import Annotated, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from engagement.ids import LABEL, SLUG, AgentName, CampaignId
 from engagement.journal.tip import Epoch
@@ -40,6 +40,14 @@ class LeaseRequest(Said):
     number: Annotated[int, Field(ge=1, lt=2**48)]
     accounts: Annotated[tuple[HeldAccount, ...], Field(max_length=ACCOUNTS_MAX)] = ()
     grant: Annotated[str, Field(max_length=GRANT_CHARS_MAX)] = ""
+
+    @field_validator("accounts")
+    @classmethod
+    def _each_campaign_once(cls, accounts: tuple[HeldAccount, ...]) -> tuple[HeldAccount, ...]:
+        """Errors: ValueError; of two totals of one lease neither would be the one."""
+        if len({account.campaign for account in accounts}) < len(accounts):
+            raise ValueError("names a campaign twice")
+        return accounts
 
 
 class GrantedAccount(Said):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from engagement.ids import AgentName, CampaignId
 from engagement.journal.tip import Epoch
@@ -143,6 +144,13 @@ def test_names_that_hq_never_had_are_not_kept() -> None:
 def test_what_was_used_cannot_be_returned() -> None:
     ruled = lent(books(10), asking(2, granted=10, used=6, returned=9))
     assert ruled.books.accounts[WELCOME] == Account(coupons(10), coupons(4), coupons(6))
+
+
+def test_a_campaign_is_named_once() -> None:
+    """Each naming would be granted out of what is free."""
+    account = HeldAccount(campaign=WELCOME)
+    with pytest.raises(ValidationError, match="twice"):
+        LeaseRequest(epoch=EPOCH, number=1, accounts=(account, account))
 
 
 def test_grants_that_are_only_asserted_free_nothing() -> None:
