@@ -187,8 +187,10 @@ def _server_certificate(
     now: datetime,
     life: timedelta,
 ) -> x509.CertificateBuilder:
-    """To be signed by the authority's key. The last name is the common one."""
-    common = _name(str(names[-1].value)[:_COMMON_NAME_CHARS_MAX])
+    """To be signed by the authority's key. The last host name is the common one, which OpenSSL takes for a host's where it
+    looks like one: an address there would break the root's name constraints."""
+    hosts = [name.value for name in names if isinstance(name, x509.DNSName)]
+    common = _name(hosts[-1] if hosts and len(hosts[-1]) <= _COMMON_NAME_CHARS_MAX else "Beckon HQ")
     return (
         x509.CertificateBuilder(authority.subject, common, key, x509.random_serial_number())
         .not_valid_before(now - _BACKDATED)

@@ -197,6 +197,13 @@ class TestAnHqOfItsOwn:
         with pytest.raises(ssl.SSLCertVerificationError):
             _handshake(tmp_path, "other.example")
 
+    def test_an_address_alone_and_the_longest_name_verify_too(self, tmp_path: Path) -> None:
+        self._certified(tmp_path, HQ_NAMES[1:])
+        assert _handshake(tmp_path, "10.1.2.3") == "TLSv1.3"
+        longest = ".".join(["h" * 63] * 3) + ".example"
+        self._certified(tmp_path, [x509.DNSName(longest)])
+        assert _handshake(tmp_path, longest) == "TLSv1.3"
+
     def test_the_root_stays_and_takes_further_names_besides(self, tmp_path: Path) -> None:
         self._certified(tmp_path)
         before = (tmp_path / "ca.pem").read_text()
