@@ -49,7 +49,7 @@ _LOOK_S: Final = 5.0
 # HQ hears what was used, and we what it recalls.
 _SETTLE_S: Final = 900.0
 # A pool that is nearly empty is given out in ever smaller parts: nobody needs them all within a second.
-_LOW_GAP_S: Final = 10.0
+_LOW_GAP_S: Final = 30.0
 # A fenced HQ waits for other stores, and for this one to ask again.
 _FENCED_S: Final = 60.0
 # Whoever is busy and names no time gets at least this.

@@ -100,13 +100,22 @@ class Holding:
 
     @property
     def surplus(self) -> Amount:
-        """What to give back: everything where it is given out no more; else, when HQ recalls it, what will not be needed."""
+        """What to give back: everything where it is given out no more; else what is beyond the whole chain's budget, as after
+        that was lowered, and when HQ recalls it, what will not be needed."""
         if not self.is_wanted:
             return self.left
         kept = max(_KEPT_FORECASTS * self.forecast, self.waiting, _KEPT_COUPONS_MIN)
         if not self.is_recalled or self.coupons_left <= kept:
+            return self._beyond_budget
+        unneeded = self.left - Amount(units=kept, minor=kept * self._liability_minor)
+        return unneeded.at_least(self._beyond_budget)
+
+    @property
+    def _beyond_budget(self) -> Amount:
+        if self.campaign is None:
             return NOTHING
-        return self.left - Amount(units=kept, minor=kept * self._liability_minor)
+        budget = Amount(units=self.campaign.budget.units, minor=self.campaign.budget.spend_minor)
+        return (self.account.used(self.tally) + self.left - budget).at_most(self.left)
 
     @property
     def _liability_minor(self) -> int:

@@ -298,6 +298,18 @@ def test_a_quiet_store_keeps_a_little_when_rights_are_recalled(holder: Holder) -
     assert holder.holding().coupons_left == 2
 
 
+def test_what_is_beyond_a_budget_that_was_lowered_goes_back(holder: Holder) -> None:
+    holder.hold(500)
+    holder.sell(20)
+    holder.campaigns = (shop.campaign(edition=2, budget={"units": 30, "spend_minor": 60_000}),)
+    request = holder.request()
+    assert told(request).returned == coupons(470)
+    assert holder.holding().coupons_left == 10
+    holder.campaigns = (shop.campaign(edition=3, budget={"units": 10, "spend_minor": 20_000}),)
+    assert told(holder.request()).returned == coupons(480)
+    assert isinstance(holder.give(), LeaseShort)
+
+
 # Going back, and being given up.
 
 
