@@ -189,8 +189,8 @@ class Storage(Protocol):
     async def segment(self, key: LaneKey, seq: int) -> bytes | None:
         """The packed batch that holds this seq."""
 
-    async def lanes(self) -> Sequence[LaneState]:
-        """Of all agents, in order of agent, lane and first arrival."""
+    async def lanes(self, *, agent: AgentName | None = None) -> Sequence[LaneState]:
+        """Of all agents where none is named; in order of agent, lane and first arrival."""
 
     async def letters(
         self, *, agent: AgentName | None, after: LetterPlace, limit: int

@@ -142,8 +142,7 @@ class Overview:
         """None for one that no branch lists and that never had a claim."""
         found = self._registry.find(name)
         if found is not None:
-            lanes = tuple(lane for lane in await self._storage.lanes() if lane.key.agent == name)
-            return self._known(found.known, lanes)
+            return self._known(found.known, tuple(await self._storage.lanes(agent=name)))
         return next(
             (
                 self._unclaimed(branch, agent)

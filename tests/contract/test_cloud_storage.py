@@ -87,6 +87,8 @@ async def test_lanes_files_and_agents_have_marks_of_their_own(storage: Storage) 
         (AGENT, Lane.MONEY, other_file.epoch, 1),
         (OTHER, Lane.MONEY, other_agent.epoch, 4),
     ]
+    assert [lane.key.agent for lane in await storage.lanes(agent=AGENT)] == [AGENT] * 3
+    assert [lane.seq for lane in await storage.lanes(agent=OTHER)] == [4]
 
 
 async def test_of_two_at_once_one_is_kept(storage: Storage) -> None:

@@ -66,8 +66,9 @@ class MemoryStorage:
         segments = self.stored[key].segments.items() if key in self.stored else ()
         return next((body for first, (last, body) in segments if first <= seq <= last), None)
 
-    async def lanes(self) -> Sequence[LaneState]:
-        order = sorted(self.stored, key=lambda key: (key.agent, key.lane))
+    async def lanes(self, *, agent: AgentName | None = None) -> Sequence[LaneState]:
+        of = [key for key in self.stored if agent in (None, key.agent)]
+        order = sorted(of, key=lambda key: (key.agent, key.lane))
         return [
             LaneState(key, lane.mark.seq, lane.received_ms, len(lane.letters))
             for key in order

@@ -46,8 +46,9 @@ _SEGMENT = (
 _LANES = (
     "SELECT agents.name, lanes.lane, lanes.epoch, lanes.seq, lanes.received_ms,"
     " (SELECT COUNT(*) FROM dead_letters WHERE dead_letters.lane_id = lanes.id)"
-    " FROM lanes JOIN agents ON agents.id = lanes.agent_id ORDER BY agents.name, lanes.lane, lanes.id"
+    " FROM lanes JOIN agents ON agents.id = lanes.agent_id{of} ORDER BY agents.name, lanes.lane, lanes.id"
 )
+_ALL_LANES, _LANES_OF = _LANES.format(of=""), _LANES.format(of=" WHERE agents.name = ?")
 
 
 class SqliteStorage:
@@ -80,10 +81,11 @@ class SqliteStorage:
         row = await self._reader.one(_SEGMENT, key.agent, key.lane, key.epoch, seq, seq)
         return row[0] if row else None
 
-    async def lanes(self) -> Sequence[LaneState]:
+    async def lanes(self, *, agent: AgentName | None = None) -> Sequence[LaneState]:
+        rows = self._reader.all(_ALL_LANES) if agent is None else self._reader.all(_LANES_OF, agent)
         return [
-            LaneState(LaneKey(AgentName(agent), Lane(lane), Epoch(epoch)), seq, received_ms, letters)
-            for agent, lane, epoch, seq, received_ms, letters in await self._reader.all(_LANES)
+            LaneState(LaneKey(AgentName(name), Lane(lane), Epoch(epoch)), seq, received_ms, letters)
+            for name, lane, epoch, seq, received_ms, letters in await rows
         ]
 
     async def letters(

@@ -58,15 +58,16 @@ class AgentRow:
         known = [lane.waiting for lane in self.lanes if lane.waiting is not None]
         return sum(known) if known else None
 
-    @property
-    def urgency(self) -> int:
-        """The less, the sooner somebody should look."""
-        found = [_URGENCY[self.contact]]
-        if self.letters:
-            found.append(_LETTERS)
-        if self.told is not None and self.contact in ("fresh", "quiet") and self.told.status != "ok":
-            found.append(_FAILING if self.told.status == "failing" else _DEGRADED)
-        return min(found)
+
+def urgency(page: Page, view: AgentView) -> int:
+    """The less, the sooner somebody should look. Asked of every agent, so it makes no words."""
+    contact = page.parts.overview.contact(view)
+    found = _URGENCY[contact]
+    if any(lane.letters for lane in view.lanes):
+        found = min(found, _LETTERS)
+    if view.report is not None and contact in ("fresh", "quiet") and view.report.report.status != "ok":
+        found = min(found, _FAILING if view.report.report.status == "failing" else _DEGRADED)
+    return found
 
 
 def agent_row(page: Page, view: AgentView) -> AgentRow:

@@ -1,7 +1,6 @@
 """An agent's page, and what can be done about an agent: judge its dead letters again, take its key from it,
 write off what it holds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -84,8 +83,7 @@ def _name(page: Page) -> AgentName:
 
 
 async def _agent_of(page: Page) -> AgentView | None:
-    views: Sequence[AgentView] = await page.parts.overview.agents()
-    return next((view for view in views if view.name == _name(page)), None)
+    return await page.parts.overview.agent(_name(page))
 
 
 def _letter_row(page: Page, kept: KeptLetter) -> _LetterRow:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from aiohttp import web
 from pydantic import ValidationError
 
-from cloud_api.adapters.http.console.agent_rows import AgentRow, agent_row
-from cloud_api.adapters.http.console.page import Page
+from cloud_api.adapters.http.console.agent_rows import AgentRow, agent_row, urgency
+from cloud_api.adapters.http.console.page import CONSOLE, Page
 from cloud_api.adapters.http.models import FunnelQuery
+from cloud_api.services.overview import AgentView
 from engagement.campaign.model import Campaign
 from engagement.campaign.state import CampaignState
 from engagement.clock.moment import to_ms
@@ -33,8 +34,8 @@ async def overview_page(page: Page) -> web.StreamResponse:
     lines = {
         line.campaign: line for line in await overview.funnel(asked.first, asked.last, branch=asked.branch)
     }
-    agents = [agent_row(page, view) for view in await overview.agents()]
-    branches = _branch_rows(overview.branches(), agents, asked.branch)
+    agents = await page.request.app[CONSOLE].glance.agents(overview)
+    branches = _branches(page, agents, asked.branch)
     campaigns = [(campaign, state, lines[campaign.id]) for campaign, state in overview.campaigns()]
     values: dict[str, int] = defaultdict(int)
     for campaign, _ in overview.campaigns():
@@ -50,9 +51,12 @@ async def overview_page(page: Page) -> web.StreamResponse:
         "claimed": sum(line.claimed for line in lines.values()),
         "redeemed": sum(line.redeemed for line in lines.values()),
         "values": values,
-        "branches": branches[:_BRANCHES_MAX],
+        "branches": [
+            _BranchRow(branch, [agent_row(page, view) for view in views])
+            for branch, views in branches[:_BRANCHES_MAX]
+        ],
         "branches_left": len(branches) - _BRANCHES_MAX,
-        "agents_fresh": sum(row.contact == "fresh" for row in agents),
+        "agents_fresh": sum(overview.contact(view) == "fresh" for view in agents),
         "agents_all": len(agents),
     }
     return page.answer("overview.html", facts, status=422 if problem else 200)
@@ -82,19 +86,17 @@ def _asked(page: Page) -> tuple[FunnelQuery, str]:
         return FunnelQuery.model_validate(default), page.wording.text("overview.no_days")
 
 
-def _branch_rows(
-    branches: Sequence[Branch], agents: Sequence[AgentRow], wanted: BranchCode | None
-) -> list[_BranchRow]:
-    """Those that want looking at come first."""
-    by_branch: dict[BranchCode, list[AgentRow]] = defaultdict(list)
-    for row in agents:
-        by_branch[row.agent.branch].append(row)
-    rows = [
-        _BranchRow(branch, by_branch[branch.code]) for branch in branches if wanted in (None, branch.code)
+def _branches(
+    page: Page, agents: Sequence[AgentView], wanted: BranchCode | None
+) -> list[tuple[Branch, Sequence[AgentView]]]:
+    """Those that want looking at come first; branches without agents last."""
+    by_branch: dict[BranchCode, list[AgentView]] = defaultdict(list)
+    for view in agents:
+        by_branch[view.branch].append(view)
+    found = [
+        (min((urgency(page, view) for view in by_branch[branch.code]), default=9), branch)
+        for branch in page.parts.overview.branches()
+        if wanted in (None, branch.code)
     ]
-    return sorted(rows, key=lambda row: (_urgency(row), row.branch.code))
-
-
-def _urgency(row: _BranchRow) -> int:
-    """Of the agent that needs it most; branches without any come last."""
-    return min((agent.urgency for agent in row.agents), default=9)
+    found.sort(key=lambda each: (each[0], each[1].code))
+    return [(branch, by_branch[branch.code]) for _, branch in found]

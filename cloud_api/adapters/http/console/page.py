@@ -1,12 +1,13 @@
 """What every page of the console shares: its language, its frame, and who may see it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, urlencode
 
 from aiohttp import web
 
 from cloud_api.adapters.http.console.files import ASSET_MARK
+from cloud_api.adapters.http.console.glance import Glance
 from cloud_api.adapters.http.doors import SESSION_COOKIE, is_own_origin
 from cloud_api.adapters.http.operations import BODY_BYTES_MAX, limited_body
 from cloud_api.adapters.http.parts import PARTS, Parts
@@ -33,10 +34,11 @@ _POLICY = (
 
 @dataclass(frozen=True)
 class Console:
-    """What the pages are made with, read once."""
+    """What the pages are made with, read once; ``glance``: what all of them see of the agents."""
 
     templates: PageTemplates
     catalogue: Catalogue
+    glance: Glance = field(default_factory=Glance)
 
     @classmethod
     def load(cls) -> "Console":
