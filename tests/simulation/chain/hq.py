@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
@@ -176,13 +175,11 @@ class SimHq:
     async def die(self) -> None:
         """End the program at this very instant, whatever it is doing."""
         process, self._running = self._running, None
-        if process is not None:
+        if process is not None and process.at_work:
             tasks = list(process.at_work)
             for task in tasks:
                 task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
+            await asyncio.wait(tasks)
 
     def back_up(self) -> None:
         self._backup = self.disk.copy()
