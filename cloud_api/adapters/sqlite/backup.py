@@ -82,6 +82,9 @@ def restore(database: Path, backup: Path, *, now_ms: int) -> Restored:
         except (sqlite3.Error, DatabaseRefused) as error:
             _remove(new)
             raise BackupRefused(f"{backup} cannot be restored: {error}") from error
+        except (BackupRefused, OSError):
+            _remove(new)
+            raise
         replaced = _set_aside(database, now_ms)
         _put_in_place(new, database)
         return Restored(replaced, sorted(known | former), sorted(former - known))
