@@ -42,7 +42,7 @@ _EPOCH = Epoch("00ff12345678abcd")
 # One round more than are measured, to warm up.
 _ENTRIES = SIZE * _BATCHES_EACH * (ROUNDS + 1)
 # A store's day with enough of both lanes for every agent's batches.
-_SHOPPERS = {Lane.MONEY: 13_000, Lane.ENGAGEMENT: 5500}
+_SHOPPERS = {Lane.MONEY: 8400, Lane.ENGAGEMENT: 4800}
 _PEER = "JSON rows, INSERT ... ON CONFLICT DO NOTHING"
 _STARTS_WITHIN_S = 20.0
 
