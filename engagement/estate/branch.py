@@ -105,6 +105,16 @@ class Branch(Value):
         )
 
     @property
+    def parts_for_others(self) -> BranchParts:
+        """Those of them that other branches' rules ask for."""
+        has_members = any(beacon.member is not None for beacon in self.beacons)
+        return BranchParts(
+            code=self.code,
+            beacons=tuple(beacon.parts for beacon in self.beacons) if has_members else (),
+            agents=tuple(agent.parts for agent in self.agents),
+        )
+
+    @property
     def page_languages(self) -> tuple[str, ...]:
         """Those of ``languages`` that the pages speak, in the branch's order; all of them when it lists none."""
         by_primary = {language.partition("-")[0]: language for language in LANGUAGES}

@@ -28,8 +28,7 @@ class Unfit(ValueError):
         super().__init__("; ".join(finding.text for finding in self.findings))
 
 
-@dataclass(frozen=True, slots=True)
-class BeaconParts:
+class BeaconParts(NamedTuple):
     """``has_zone``: whether it names one, be it a wrong one; ``kinds``: the keys under which it has an identity;
     ``identity``: None where that is wrong in itself."""
 

@@ -42,6 +42,6 @@ class Inventory(Value):
     @property
     def parts(self) -> InventoryParts:
         return InventoryParts(
-            branches=tuple(branch.parts for branch in self.branches),
+            branches=tuple(branch.parts_for_others for branch in self.branches),
             members=tuple(member.id for member in self.members),
         )
