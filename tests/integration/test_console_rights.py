@@ -128,6 +128,23 @@ def restore(home: CloudHome) -> None:
         connection.execute("UPDATE lease_fence SET incarnation = ?, is_fenced = 1", ("f" * 32,))
 
 
+async def test_an_agent_that_was_written_off_before_the_restore_can_be_again(
+    browser: PlainBrowser, hq: Desk, running: CloudProcess
+) -> None:
+    for agent in (AGENT, OTHER):
+        await browser.post(f"/agents/{agent}/write-off", {})
+    assert running.stop() == 0
+    restore(running.home)
+    await running.run()
+    _, html = await browser.get("/")
+    for agent in re.findall(r'<a class="mono" href="/agents/([^"]+)">', html):
+        _, html = await browser.get(f"/agents/{agent}")
+        assert f'href="/agents/{agent}/write-off"' in html
+        await browser.post(f"/agents/{agent}/write-off", {})
+    _, html = await browser.get("/")
+    assert "restored from a backup" not in html
+
+
 async def test_a_restored_hq_says_whom_it_waits_for(
     browser: PlainBrowser, hq: Desk, running: CloudProcess
 ) -> None:
