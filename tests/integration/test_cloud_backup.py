@@ -111,6 +111,20 @@ def test_a_database_that_cannot_be_read_is_replaced_all_the_same(database: Path,
     assert run(database, "SELECT name FROM agents") == [("harbour-1",)]
 
 
+def test_a_restore_that_was_cut_short_forgets_no_agent(database: Path, tmp_path: Path) -> None:
+    """The old database was set aside, and the new one not yet put in its place."""
+    copy = tmp_path / "copy"
+    back_up(database, copy)
+    enlist(database, "park-1", 2)
+    restore(database, copy, now_ms=NOON_MS)
+    database.rename(database.with_name("hq.db.restoring"))
+    with pytest.raises(DatabaseRefused, match="run the restore again"):
+        prepare(database, now_ms=NOON_MS)
+    assert restore(database, copy, now_ms=NOON_MS).awaited == ["harbour-1", "park-1"]
+    prepare(database, now_ms=NOON_MS)
+    assert incarnation(database)[1] == 1
+
+
 def test_a_home_without_a_database_gets_one(database: Path, tmp_path: Path) -> None:
     copy, elsewhere = tmp_path / "copy", tmp_path / "elsewhere"
     back_up(database, copy)

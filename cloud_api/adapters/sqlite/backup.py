@@ -70,12 +70,13 @@ def restore(database: Path, backup: Path, *, now_ms: int) -> Restored:
     """
     with held_for_this_process(database):
         new = database.with_name(database.name + RESTORING)
+        # One that was cut short may know agents of a database that is set aside by now.
+        former = _names_in(new) | _names_in(database)
         _remove(new)
         try:
             with closing(_opened_to_read(backup)) as source:
                 _copy(source, new)
             prepare(new, now_ms=now_ms)
-            former = _names_in(database)
             with closing(sqlite3.connect(new, isolation_level=None)) as connection:
                 known = _names(connection)
                 _fence(connection, former | known)
@@ -122,7 +123,7 @@ def _copy(source: sqlite3.Connection, target: Path) -> None:
 
 
 def _names_in(database: Path) -> set[str]:
-    """Of the database that is replaced, as far as it can still be read."""
+    """Of the agents that a database knows, as far as it can still be read."""
     if not database.is_file():
         return set()
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
