@@ -36,20 +36,11 @@ class CampaignBooks:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """What one agent has of a campaign, over all its ledger files of which none, or every one, was written off."""
-
-    campaign: CampaignId
-    account: Account
-    is_written_off: bool
-
-
-@dataclass(frozen=True, slots=True)
 class AgentBooks:
-    """``is_given_up``: it was written off, and has not surrendered since; ``holdings`` in order of campaigns."""
+    """``is_given_up``: it was written off, and has not surrendered since; ``leases``: of each campaign, in order of both."""
 
     is_given_up: bool
-    holdings: Sequence[Holding]
+    leases: Sequence[tuple[CampaignId, Lease]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cloud_api.ports.rights import AgentBooks, Holding, LeaseKey, RightsStore
+from cloud_api.ports.rights import AgentBooks, Lease, LeaseKey, RightsStore
 from cloud_api.ports.storage import Storage
-from engagement.ids import AgentName
+from engagement.ids import AgentName, CampaignId
 from engagement.journal.tip import Epoch
 from engagement.rights.account import Account, Books, LeaseDesk
 from engagement.rights.amount import NOTHING, Amount
@@ -202,19 +202,22 @@ async def test_a_campaigns_books_show_leases_beside_what_journals_say(reopen: OP
         assert (await opened.rights.campaign_books(SHAKE)).leases == []
 
 
-async def test_an_agents_books_are_of_all_its_ledger_files(rights: RightsStore) -> None:
-    assert await rights.agent_books(AGENT) == AgentBooks(is_given_up=False, holdings=[])
-    later = LeaseKey(AGENT, Epoch("b" * 16))
-    for key in (FILE, later, OTHER_FILE):
-        await leave(rights, key, with_lease)
-    twice = Account(units(18), units(4), units(6))
-    assert await rights.agent_books(AGENT) == AgentBooks(
-        False, [Holding(WELCOME, twice, is_written_off=False)]
-    )
-    await rights.give_up(AGENT, expected=both)
-    lost = Holding(WELCOME, twice, is_written_off=True)
-    assert await rights.agent_books(AGENT) == AgentBooks(True, [lost])
-    newest = LeaseKey(AGENT, Epoch("c" * 16))
-    await leave(rights, newest, lambda books: replace(with_lease(books), is_given_up=False))
-    alive = Holding(WELCOME, Account(units(9), units(2), units(3)), is_written_off=False)
-    assert await rights.agent_books(AGENT) == AgentBooks(False, [alive, lost])
+async def test_an_agents_books_are_of_all_its_ledger_files(reopen: OPENING) -> None:
+    later, account = LeaseKey(AGENT, Epoch("b" * 16)), Account(units(9), units(2), units(3))
+    async with reopen() as opened:
+        rights = opened.rights
+        assert await rights.agent_books(AGENT) == AgentBooks(is_given_up=False, leases=[])
+        for key in (FILE, later, OTHER_FILE):
+            await leave(rights, key, with_lease)
+
+        def leases(*, lost: bool) -> list[tuple[CampaignId, Lease]]:
+            return [(WELCOME, Lease(key, account, lost, NOTHING)) for key in (FILE, later)]
+
+        assert await rights.agent_books(AGENT) == AgentBooks(is_given_up=False, leases=leases(lost=False))
+        await rights.give_up(AGENT, expected=both)
+        assert await rights.agent_books(AGENT) == AgentBooks(is_given_up=True, leases=leases(lost=True))
+        await enrol(opened.storage, AGENT, OTHER)
+        await opened.storage.keep(intake(journal_of(2)))
+        await opened.storage.keep(intake(journal_of(2, OTHER)))
+        found = (await rights.agent_books(AGENT)).leases
+        assert [(lease.key, lease.issued.units) for _, lease in found] == [(FILE, 1), (later, 0)]

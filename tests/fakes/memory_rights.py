@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Set
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
-from cloud_api.ports.rights import AgentBooks, CampaignBooks, Expected, Fence, Holding, Lease, LeaseKey, M
+from cloud_api.ports.rights import AgentBooks, CampaignBooks, Expected, Fence, Lease, LeaseKey, M
 from engagement.ids import AgentName, CampaignId
 from engagement.journal.event import Lane
 from engagement.rights.account import Account, Books, LeaseDesk
@@ -112,18 +112,14 @@ class MemoryRights:
         return CampaignBooks(self.file.outstanding.get(campaign, NOTHING), leases)
 
     async def agent_books(self, agent: AgentName) -> AgentBooks:
-        sums: dict[tuple[CampaignId, bool], Account] = {}
-        for key, accounts in self.file.accounts.items():
-            if key.agent != agent:
-                continue
-            lost = self.file.desks.get(key, LeaseDesk()).is_written_off
-            for campaign, account in accounts.items():
-                sums[campaign, lost] = sums.get((campaign, lost), Account()) + account
-        holdings = [
-            Holding(campaign, account, lost)
-            for (campaign, lost), account in sorted(sums.items(), key=lambda item: item[0])
+        campaigns = {*self.issued(), *(each for accounts in self.file.accounts.values() for each in accounts)}
+        leases = [
+            (campaign, lease)
+            for campaign in sorted(campaigns)
+            for lease in (await self.campaign_books(campaign)).leases
+            if lease.key.agent == agent
         ]
-        return AgentBooks(agent in self.file.given_up, holdings)
+        return AgentBooks(agent in self.file.given_up, leases)
 
     async def leasing_agents(self) -> Set[AgentName]:
         return set(self.file.heard_in)

@@ -64,8 +64,8 @@ def places(html: str) -> dict[str, int]:
     return {place: int(units.replace(",", "")) for place, units in rows}
 
 
-def held_by(html: str, agent: str) -> dict[str, int]:
-    row = re.search(rf'<tr data-agent="{agent}">(.*?)</tr>', html, re.DOTALL)
+def held_by(html: str, agent: str, *, by: str = "agent") -> dict[str, int]:
+    row = re.search(rf'<tr data-{by}="{agent}">(.*?)</tr>', html, re.DOTALL)
     assert row is not None, f"no row of {agent}"
     return {of: int(units.replace(",", "")) for of, units in re.findall(r'data-of="(\w+)">([\d,]+)<', row[1])}
 
@@ -86,6 +86,8 @@ async def test_every_coupon_of_the_budget_is_somewhere(browser: PlainBrowser, hq
     assert found["held"] == row["held"] == row["granted"] - 3 > 0
     assert (row["used"], row["returned"]) == (3, 0)
     assert "Adds up" in html
+    _, html = await browser.get(AGENT_PAGE)
+    assert held_by(html, "welcome", by="campaign") == {"used": 3, "held": found["held"]}
     _, html = await browser.get(f"{CAMPAIGN}?lang=zh-Hans")
     assert "账目相符" in html
 

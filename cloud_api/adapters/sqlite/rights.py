@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from cloud_api.adapters.sqlite.reading import Reader
 from cloud_api.adapters.sqlite.writer import Writer
-from cloud_api.ports.rights import AgentBooks, CampaignBooks, Expected, Fence, Holding, Lease, LeaseKey, M
+from cloud_api.ports.rights import AgentBooks, CampaignBooks, Expected, Fence, Lease, LeaseKey, M
 from engagement.ids import AgentName, CampaignId
 from engagement.journal.tip import Epoch
 from engagement.rights.account import Account, Books, LeaseDesk
@@ -21,10 +21,13 @@ _LEASES = (
     f"SELECT agent, epoch, {_TOTALS}, is_written_off FROM lease_accounts JOIN lease_desks USING (agent, epoch)"  # noqa: S608
     " WHERE campaign = ?"
 )
-_HOLDINGS = (
-    "SELECT campaign, SUM(granted_units), SUM(granted_minor), SUM(returned_units), SUM(returned_minor), SUM(used_units),"
-    " SUM(used_minor), is_written_off FROM lease_accounts JOIN lease_desks USING (agent, epoch)"
-    " WHERE agent = ? GROUP BY campaign, is_written_off ORDER BY campaign, is_written_off"
+_LEASES_OF = (
+    f"SELECT campaign, epoch, {_TOTALS}, is_written_off FROM lease_accounts JOIN lease_desks USING (agent, epoch)"  # noqa: S608
+    " WHERE agent = ?"
+)
+_ISSUED_BY = (
+    "SELECT campaign, lanes.epoch, units, minor FROM lane_issues JOIN lanes ON lanes.id = lane_issues.lane_id"
+    " JOIN agents ON agents.id = lanes.agent_id WHERE agents.name = ?"
 )
 _ISSUED = (
     "SELECT agents.name, lanes.epoch, units, minor FROM lane_issues JOIN lanes ON lanes.id = lane_issues.lane_id"
@@ -86,13 +89,19 @@ class SqliteRights:
 
     async def agent_books(self, agent: AgentName) -> AgentBooks:
         known = await self._reader.all("SELECT is_given_up FROM lease_agents WHERE agent = ?", agent)
-        return AgentBooks(
-            bool(known and known[0][0]),
-            [
-                Holding(CampaignId(campaign), _account(totals), bool(is_written_off))
-                for campaign, *totals, is_written_off in await self._reader.all(_HOLDINGS, agent)
-            ],
-        )
+        issued = {
+            (CampaignId(campaign), LeaseKey(agent, Epoch(epoch))): Amount(units=units, minor=minor)
+            for campaign, epoch, units, minor in await self._reader.all(_ISSUED_BY, agent)
+        }
+        held = {
+            (CampaignId(campaign), LeaseKey(agent, Epoch(epoch))): (_account(totals), bool(is_written_off))
+            for campaign, epoch, *totals, is_written_off in await self._reader.all(_LEASES_OF, agent)
+        }
+        leases = [
+            (of[0], Lease(of[1], *held.get(of, (Account(), False)), issued.get(of, NOTHING)))
+            for of in sorted({*held, *issued})
+        ]
+        return AgentBooks(bool(known and known[0][0]), leases)
 
     async def leasing_agents(self) -> Set[AgentName]:
         return {AgentName(agent) for agent, _ in await self._reader.all(_HEARD)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from cloud_api.adapters.http.console.agent_rows import agent_row
+from cloud_api.adapters.http.console.ledger_rows import holding_rows
 from cloud_api.adapters.http.console.page import Page, agent_address, confirm_page, missing_page, see_other
 from cloud_api.ports.storage import KeptLetter
 from cloud_api.services.overview import AgentView
@@ -39,7 +40,8 @@ async def agent_page(page: Page) -> web.StreamResponse:
         "row": row,
         "branch": branches.get(view.branch),
         "letters": [_letter_row(page, kept) for kept in letters.letters],
-        "books": books,
+        "is_given_up": books.is_given_up,
+        "holdings": holding_rows(books),
         "titles": {
             campaign.id: campaign.title[page.wording.language] for campaign, _ in overview.campaigns()
         },

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from cloud_api.ports.rights import Lease
+from cloud_api.ports.rights import AgentBooks, Lease
 from cloud_api.services.lending import Ledger
-from engagement.ids import AgentName
+from engagement.ids import AgentName, CampaignId
 from engagement.rights.account import Account
 from engagement.rights.amount import NOTHING, Amount
 
@@ -85,6 +85,23 @@ def _by_agent(leases: Iterable[Lease]) -> list[LeaseRow]:
         sums[lease.key.agent, lease.is_written_off] += _as_known(lease)
     rows = [LeaseRow(agent, account, lost) for (agent, lost), account in sums.items()]
     return sorted(rows, key=lambda row: (-row.account.outstanding.units, row.agent, row.is_written_off))
+
+
+@dataclass(frozen=True)
+class HoldingRow:
+    """What one mini-PC has of a campaign, over all its ledger files that were written off, or over all others."""
+
+    campaign: CampaignId
+    account: Account
+    is_written_off: bool
+
+
+def holding_rows(books: AgentBooks) -> list[HoldingRow]:
+    """In order of campaigns."""
+    sums: dict[tuple[CampaignId, bool], Account] = defaultdict(Account)
+    for campaign, lease in books.leases:
+        sums[campaign, lease.is_written_off] += _as_known(lease)
+    return [HoldingRow(campaign, account, lost) for (campaign, lost), account in sums.items()]
 
 
 def _as_known(lease: Lease) -> Account:
