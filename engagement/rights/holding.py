@@ -114,8 +114,13 @@ class Holding:
     def _beyond_budget(self) -> Amount:
         if self.campaign is None:
             return NOTHING
-        budget = Amount(units=self.campaign.budget.units, minor=self.campaign.budget.spend_minor)
-        return (self.account.used(self.tally) + self.left - budget).at_most(self.left)
+        budget, left = self.campaign.budget, self.left
+        known = self.account.used(self.tally) + left
+        # In plain numbers: a budget in money may be written larger than any Amount.
+        return Amount(
+            units=min(left.units, max(0, known.units - budget.units)),
+            minor=min(left.minor, max(0, known.minor - budget.spend_minor)),
+        )
 
     @property
     def _liability_minor(self) -> int:

@@ -310,6 +310,13 @@ def test_what_is_beyond_a_budget_that_was_lowered_goes_back(holder: Holder) -> N
     assert isinstance(holder.give(), LeaseShort)
 
 
+def test_a_budget_beyond_every_amount_takes_nothing_back(holder: Holder) -> None:
+    holder.hold(5)
+    holder.campaigns = (shop.campaign(edition=2, budget={"units": 30, "spend_minor": 10**18}),)
+    assert told(holder.request()).returned == NOTHING
+    assert holder.holding().coupons_left == 5
+
+
 # Going back, and being given up.
 
 
