@@ -76,7 +76,7 @@ def agent_row(page: Page, view: AgentView) -> AgentRow:
     return AgentRow(
         agent=view,
         contact=overview.contact(view),
-        ago=page.wording.span(overview.since_ms(last_ms)) if last_ms is not None else "",
+        ago=page.ago(last_ms) if last_ms is not None else "",
         lanes=[_lane_row(page, view, lane) for lane in Lane],
         letters=sum(lane.letters for lane in view.lanes),
         told=_told(page, view),
@@ -92,7 +92,7 @@ def _lane_row(page: Page, view: AgentView, lane: Lane) -> LaneRow:
         waiting=view.report.report.backlog.get(lane, 0) if view.report is not None else None,
         mark=newest.seq if newest else 0,
         letters=sum(state.letters for state in of_lane),
-        ago=page.wording.span(page.parts.overview.since_ms(newest.received_ms)) if newest else "",
+        ago=page.ago(newest.received_ms) if newest else "",
     )
 
 
@@ -107,7 +107,7 @@ def _told(page: Page, view: AgentView) -> Told | None:
         has=report.bundle_sequence,
         wanted=wanted or 0,
         version=report.version,
-        ago=page.wording.span(page.parts.overview.since_ms(view.report.received_ms)),
+        ago=page.ago(view.report.received_ms),
     )
 
 

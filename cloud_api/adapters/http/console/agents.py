@@ -94,7 +94,7 @@ def _letter_row(page: Page, kept: KeptLetter) -> _LetterRow:
         kept=kept,
         why=page.wording.known(f"letter.{kept.letter.code}", kept.letter.code),
         body=body[:_BODY_CHARS_MAX] + ("…" if len(body) > _BODY_CHARS_MAX else ""),
-        ago=page.wording.span(page.parts.overview.since_ms(kept.received_ms)),
+        ago=page.ago(kept.received_ms),
     )
 
 

@@ -36,7 +36,7 @@ async def campaign_page(page: Page) -> web.StreamResponse:
         "ledger": ledger_rows(await page.parts.lending.ledger(campaign.id)),
         "opens": page.wording.minute(campaign.window.opens_at),
         "ends": page.wording.minute(campaign.window.ends_at),
-        "stopped_ago": page.wording.span(overview.since_ms(stopped.at_ms)) if stopped else "",
+        "stopped_ago": page.ago(stopped.at_ms) if stopped else "",
         "offer": _offer(page, campaign),
     }
     return page.answer("campaign.html", facts)

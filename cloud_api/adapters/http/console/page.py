@@ -25,6 +25,8 @@ _TOKEN_CHARS_MAX = 128
 _FIELDS_MAX = 20
 # HQ's issue that the pages tell themselves, with the agents that are waited for.
 _FENCED = "fenced"
+# An agent reports every two seconds: nothing that is counted up to that is worth reading.
+_NOW_MS = 5_000
 # Nothing comes from elsewhere and nothing is written into the page; pages that frame ours get nothing.
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -77,6 +79,13 @@ class Page:
                 samesite="Strict",
             )
         return response
+
+    def ago(self, instant_ms: int) -> str:
+        """How long ago it was, as ``3 minutes ago``."""
+        since_ms = self.parts.overview.since_ms(instant_ms)
+        if since_ms < _NOW_MS:
+            return self.wording.text("agent.now")
+        return self.wording.text("agent.ago", span=self.wording.span(since_ms))
 
     def _frame(self) -> dict[str, object]:
         query = [(name, value) for name, value in self.request.query.items() if name != "lang"]
