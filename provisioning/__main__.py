@@ -18,6 +18,8 @@ beckon = typer.Typer(
 )
 campaign = typer.Typer(no_args_is_help=True, help="Campaigns: check files, publish, stop, list.")
 beckon.add_typer(campaign, name="campaign")
+agent = typer.Typer(no_args_is_help=True, help="Agents: list, revoke lost ones, write off dead ones.")
+beckon.add_typer(agent, name="agent")
 hq_itself = typer.Typer(no_args_is_help=True, help="HQ itself: certify its sealing key.")
 beckon.add_typer(hq_itself, name="hq")
 
@@ -192,6 +194,49 @@ def stop_campaign(
     from provisioning.commands.hq import HqOptions
 
     campaigns.stop(id, honour_issued=honour_issued, options=HqOptions(hq, hq_ca, home))
+
+
+@agent.command("list")
+def list_agents(hq: HqUrl = None, hq_ca: HqCa = None, home: HomeFolder = None) -> None:
+    """List HQ's agents: name, branch, state, last contact, records that wait there, and what ails them.
+
+    Separated by tabs. A restored HQ also tells which of them it must hear before it gives out rights again.
+    """
+    from provisioning.commands import agents
+    from provisioning.commands.hq import HqOptions
+
+    agents.list_all(HqOptions(hq, hq_ca, home))
+
+
+@agent.command("revoke")
+def revoke_agents(
+    names: Annotated[list[str], typer.Argument(metavar="AGENT...")],
+    hq: HqUrl = None,
+    hq_ca: HqCa = None,
+    home: HomeFolder = None,
+) -> None:
+    """Let lost or stolen machines speak to HQ no more, until they are enrolled again."""
+    from provisioning.commands import agents
+    from provisioning.commands.hq import HqOptions
+
+    agents.revoke(names, HqOptions(hq, hq_ca, home))
+
+
+@agent.command("write-off")
+def write_off_agents(
+    names: Annotated[list[str], typer.Argument(metavar="AGENT...")],
+    hq: HqUrl = None,
+    hq_ca: HqCa = None,
+    home: HomeFolder = None,
+) -> None:
+    """Count as spent what machines hold that will never come back; a restored HQ waits for them no more.
+
+    A machine that comes back all the same gives its rest back by itself.
+    """
+    from provisioning.commands import agents
+    from provisioning.commands.hq import HqOptions
+
+    agents.write_off(names, HqOptions(hq, hq_ca, home))
 
 
 @hq_itself.command("certify")

@@ -166,3 +166,30 @@ class HqEstate(Protocol):
 
     async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> int:
         """Everywhere, for good. The revision that has it."""
+
+
+class AgentTold(NamedTuple):
+    """One agent as people look at it. ``last_contact``: as HQ writes it, None for never; ``issues``: codes of its health."""
+
+    name: str
+    branch: str
+    state: str
+    last_contact: str | None
+    issues: tuple[str, ...]
+    backlog: int
+
+
+class HqAgents(Protocol):
+    """HQ's agents as its operator sees to them. Errors of every method: HqSilent, HqRefused."""
+
+    async def agents_told(self) -> Sequence[AgentTold]:
+        """All that HQ ever knew, in order of branch and name."""
+
+    async def awaited(self) -> Sequence[AgentName]:
+        """Agents that a restored HQ must hear before it gives out rights again; none where it is not fenced."""
+
+    async def revoke(self, agent: AgentName) -> None:
+        """Its key opens nothing any more, until it enrols again."""
+
+    async def write_off(self, agent: AgentName) -> None:
+        """All that it holds counts as spent, until its machine gives it back."""

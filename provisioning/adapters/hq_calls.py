@@ -22,9 +22,11 @@ from engagement.estate.planning import AgentAtHq
 from engagement.ids import AgentName, BranchCode, CampaignId
 from provisioning.adapters.estate_text import NoEstate, estate_of
 from provisioning.ports import (
+    AgentTold,
     CampaignAtHq,
     Certified,
     Hq,
+    HqAgents,
     HqAuthority,
     HqEstate,
     HqKey,
@@ -59,7 +61,7 @@ class _Answer(NamedTuple):
             raise HqSilent("its answer is no JSON") from strange
 
 
-class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims):
+class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims, HqAgents):
     """``url``: HQ's address without a path; ``ca_file``: None for the system's authorities."""
 
     def __init__(self, *, url: str, ca_file: Path | None, user: str, password: str) -> None:
@@ -147,6 +149,40 @@ class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims):
     async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> int:
         path = f"/v1/campaigns/{quote(campaign, safe='')}/stop"
         return _revision(await self._ask("POST", path, {"honour_issued": honour_issued}))
+
+    @override
+    async def agents_told(self) -> list[AgentTold]:
+        listed = await self._listed("/v1/agents", "agents")
+        try:
+            return [
+                AgentTold(
+                    name=each["name"],
+                    branch=each["branch"],
+                    state=each["state"],
+                    last_contact=each["last_contact_at"],
+                    issues=tuple(each["issues"] or ()),
+                    backlog=sum((each["backlog"] or {}).values()),
+                )
+                for each in listed
+            ]
+        except (KeyError, TypeError, AttributeError) as strange:
+            raise HqSilent("it lists agents as this version does not know them") from strange
+
+    @override
+    async def awaited(self) -> list[AgentName]:
+        found = (await self._ask("GET", "/v1/fence", answer_s=_LARGE_S)).content
+        waiting_for = found.get("waiting_for") if isinstance(found, dict) else None
+        if not isinstance(waiting_for, list):
+            raise HqSilent("it does not tell whom it waits for")
+        return [AgentName(str(each)) for each in waiting_for]
+
+    @override
+    async def revoke(self, agent: AgentName) -> None:
+        await self._ask("POST", f"/v1/agents/{quote(agent, safe='')}/revoke")
+
+    @override
+    async def write_off(self, agent: AgentName) -> None:
+        await self._ask("POST", f"/v1/agents/{quote(agent, safe='')}/write-off")
 
     async def _listed(self, path: str, key: str) -> list[dict[str, Any]]:
         content = (await self._ask("GET", path, answer_s=_LARGE_S)).content

@@ -69,6 +69,23 @@ class CloudHome:
         return [sys.executable, "-m", "cloud_api", "run", "--config", str(config)]
 
 
+    async def tell(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Have the cloud's program do something else than run, with these settings; waits for its end."""
+        config = self.command[-1]
+
+        def run() -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, "-m", "cloud_api", *words, "--config", config],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+
+        return await asyncio.to_thread(run)
+
+
 class CloudProcess:
     """``run()`` starts it, again after it has ended; what it says goes into ``output``."""
 

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +17,6 @@ from engagement.rights.messages import Grant
 from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
 from tests.fakes.happenings import issued
 from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK, WELCOME, Journal
-from tests.house.tree import ROOT
 
 LEDGER = "/v1/ledger/{campaign}"
 WRITE_OFF = "/v1/agents/{agent}/write-off"
@@ -116,23 +113,6 @@ async def fence(hq: Desk) -> Any:
     status, answer = await hq.ask("GET", "/v1/fence")
     assert status == 200
     return answer
-
-
-async def command(home: CloudHome, *words: str) -> subprocess.CompletedProcess[str]:
-    """Of the cloud's program, with the home's settings; waits for its end."""
-    config = home.command[-1]
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cloud_api", *words, "--config", config],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-    return await asyncio.to_thread(run)
 
 
 async def test_a_lease_from_its_grant_to_its_return(hq: Desk) -> None:
@@ -271,7 +251,7 @@ async def test_a_restored_hq_waits_for_every_agent(running: CloudProcess, hq: De
     assert (await fence(hq))["is_fenced"] is False
     copy = tmp_path / "copies" / "hq.backup"
     copy.parent.mkdir()
-    done = await command(running.home, "backup", str(copy))
+    done = await running.home.tell("backup", str(copy))
     assert (done.returncode, done.stderr) == (0, "")
     assert copy.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in copy.parent.iterdir()] == ["hq.backup"]
@@ -280,10 +260,10 @@ async def test_a_restored_hq_waits_for_every_agent(running: CloudProcess, hq: De
     for _ in range(60):
         await store.ask(wanted=100_000)
     store.sell(store.granted.units)
-    refused = await command(running.home, "restore", str(copy))
+    refused = await running.home.tell("restore", str(copy))
     assert (refused.returncode, "stop that one first" in refused.stderr) == (1, True)
     running.stop()
-    done = await command(running.home, "restore", str(copy))
+    done = await running.home.tell("restore", str(copy))
     assert (done.returncode, done.stderr) == (0, "")
     assert f"  {AGENT}\n  {OTHER}" in done.stdout
     assert len(list((running.home.folder / "hq").glob("hq.db.replaced-*"))) == 1
@@ -311,9 +291,9 @@ async def test_an_agent_that_will_never_come_is_written_off(
     store = Store(hq, AGENT)
     await store.ask()
     copy = tmp_path / "hq.backup"
-    await command(running.home, "backup", str(copy))
+    await running.home.tell("backup", str(copy))
     running.stop()
-    await command(running.home, "restore", str(copy))
+    await running.home.tell("restore", str(copy))
     await running.run()
     await store.ask()
     await store.ask()
@@ -360,7 +340,7 @@ async def test_what_cannot_be_done_is_said(home: CloudHome) -> None:
         (("restore", "users.json"), 1, "no database of HQ"),
         (("restore", "cut.db"), 1, "no database of HQ"),
     ):
-        done = await command(home, words[0], os.path.join(home.folder, words[1]))
+        done = await home.tell(words[0], os.path.join(home.folder, words[1]))
         assert (done.returncode, done.stdout) == (code, ""), words
         assert said in done.stderr
         assert database.read_bytes() == before
@@ -368,18 +348,18 @@ async def test_what_cannot_be_done_is_said(home: CloudHome) -> None:
 
 
 async def test_there_is_nothing_to_back_up_before_the_first_start(home: CloudHome) -> None:
-    done = await command(home, "backup", str(home.folder / "copy"))
+    done = await home.tell("backup", str(home.folder / "copy"))
     assert (done.returncode, "no hq.db in it" in done.stderr) == (2, True)
 
 
 async def test_a_restore_that_was_cut_short_is_run_again(home: CloudHome) -> None:
     async with cloud(home) as process:
         copy = home.folder / "copy"
-        await command(home, "backup", str(copy))
+        await home.tell("backup", str(copy))
         process.stop()
         restoring = home.folder / "hq" / "hq.db.restoring"
         restoring.write_bytes(b"half")
-        done = await command(home, "run")
+        done = await home.tell("run")
         assert (done.returncode, "run the restore again" in done.stderr) == (1, True)
-        assert (await command(home, "restore", str(copy))).returncode == 0
+        assert (await home.tell("restore", str(copy))).returncode == 0
         await process.run()
