@@ -20,6 +20,7 @@ from cloud_api.adapters.sqlite.file import (
     held_for_this_process,
     prepare,
 )
+from cloud_api.adapters.sqlite.lasting import Lasting, keep_lasting, lasting_in
 
 # Where SQLite keeps what has not been moved into the file yet.
 _COMPANIONS = ("-wal", "-shm")
@@ -71,7 +72,8 @@ def restore(database: Path, backup: Path, *, now_ms: int) -> Restored:
     with held_for_this_process(database):
         new = database.with_name(database.name + RESTORING)
         # One that was cut short may know agents of a database that is set aside by now.
-        former = _names_in(new) | _names_in(database)
+        (cut_short, as_cut), (replaced_names, as_replaced) = _left_in(new), _left_in(database)
+        former, lasting = cut_short | replaced_names, as_replaced.after(as_cut)
         _remove(new)
         try:
             with closing(_opened_to_read(backup)) as source:
@@ -79,7 +81,7 @@ def restore(database: Path, backup: Path, *, now_ms: int) -> Restored:
             prepare(new, now_ms=now_ms)
             with closing(sqlite3.connect(new, isolation_level=None)) as connection:
                 known = _names(connection)
-                _fence(connection, former | known)
+                _fence(connection, former | known, lasting)
         except (sqlite3.Error, DatabaseRefused) as error:
             _remove(new)
             raise BackupRefused(f"{backup} cannot be restored: {error}") from error
@@ -122,15 +124,15 @@ def _copy(source: sqlite3.Connection, target: Path) -> None:
             raise BackupRefused("the database is empty")
 
 
-def _names_in(database: Path) -> set[str]:
-    """Of the agents that a database knows, as far as it can still be read."""
+def _left_in(database: Path) -> tuple[set[str], Lasting]:
+    """The agents that a database knows, and what outlasts it, as far as it can still be read."""
     if not database.is_file():
-        return set()
+        return set(), Lasting()
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        names = _names(connection)
+        names, lasting = _names(connection), lasting_in(connection)
         with suppress(sqlite3.Error):  # then its log goes with it
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return names
+        return names, lasting
 
 
 def _names(connection: sqlite3.Connection) -> set[str]:
@@ -142,8 +144,9 @@ def _names(connection: sqlite3.Connection) -> set[str]:
     return found
 
 
-def _fence(connection: sqlite3.Connection, agents: set[str]) -> None:
+def _fence(connection: sqlite3.Connection, agents: set[str], lasting: Lasting) -> None:
     connection.execute("BEGIN IMMEDIATE")
+    keep_lasting(connection, lasting)
     connection.execute("UPDATE lease_fence SET incarnation = lower(hex(randomblob(16))), is_fenced = 1")
     connection.execute("UPDATE lease_agents SET heard_in = ''")
     connection.executemany(
