@@ -22,6 +22,7 @@ from edge_agent.ports import LineDown
 from engagement.line.certificates import (
     CHAIN_CERTIFICATES_MAX,
     CertificateWrong,
+    parse_der,
     parse_pem,
     reissued_root,
     root_of_chain,
@@ -146,4 +147,4 @@ def _unverified_chain(connection: Any) -> list[x509.Certificate]:
     inner = connection if hasattr(connection, "get_unverified_chain") else connection._sslobj
     sent = list(inner.get_unverified_chain() or ())[:CHAIN_CERTIFICATES_MAX]
     octets = (each if isinstance(each, bytes) else each.public_bytes(_DER) for each in sent)
-    return [x509.load_der_x509_certificate(each) for each in octets]
+    return [parse_der(each) for each in octets]

@@ -57,6 +57,14 @@ def parse_pem(pem: str) -> x509.Certificate:
         raise CertificateWrong("it is no PEM certificate") from malformed
 
 
+def parse_der(octets: bytes) -> x509.Certificate:
+    """Errors: CertificateWrong."""
+    try:
+        return x509.load_der_x509_certificate(octets)
+    except _BROKEN as malformed:
+        raise CertificateWrong("it is no certificate") from malformed
+
+
 def is_root(certificate: x509.Certificate) -> bool:
     """Whether it signed itself and may issue others."""
     return is_authority(certificate) and has_issued(certificate, certificate)
@@ -107,10 +115,17 @@ def reissued_root(chain: Sequence[x509.Certificate], root: x509.Certificate) -> 
         (
             each
             for each in chain[:CHAIN_CERTIFICATES_MAX]
-            if each.public_key() == root.public_key() and is_authority(each) and has_issued(root, each)
+            if _is_same_key(each, root) and is_authority(each) and has_issued(root, each)
         ),
         None,
     )
+
+
+def _is_same_key(one: x509.Certificate, other: x509.Certificate) -> bool:
+    try:
+        return one.public_key() == other.public_key()
+    except _BROKEN:
+        return False
 
 
 def is_same_root(one_pem: str, other_pem: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from ssl import DER_cert_to_PEM_cert, PEM_cert_to_DER_cert
 from typing import Any
 
 import pytest
@@ -166,6 +167,32 @@ async def test_after_enrolment_the_pinned_root_and_address_carry_the_line(tmp_pa
             async with new_box(tmp_path, enrolled=enrolled(not_hqs)) as (client, _):
                 with pytest.raises(LineDown):
                     await enrol(client, key, None)
+
+
+# How certificates of version 3 say so, and of one that there never was.
+_VERSION, _NO_VERSION = bytes.fromhex("a003020102"), bytes.fromhex("a003020101")
+
+
+async def test_certificates_that_nobody_can_read_are_a_line_that_is_down(tmp_path: Path) -> None:
+    """Whoever sits on the store's line may send anything: that must not end the agent."""
+    theirs, ours = tls_folder(tmp_path / "theirs"), tls_folder(tmp_path / "ours")
+    own, end, _ = (theirs / "server.pem").read_text(encoding="ascii").partition("-----END CERTIFICATE-----")
+    whole = PEM_cert_to_DER_cert(root_pem(theirs))
+    broken = whole.replace(_VERSION, _NO_VERSION, 1)
+    assert broken != whole
+    (theirs / "server.pem").write_text(f"{own}{end}\n{DER_cert_to_PEM_cert(broken)}", encoding="ascii")
+    async with serving(theirs, None) as server:
+        pinned = Enrolment(
+            agent=AGENT,
+            public_key_hex="ab",
+            claim_id=CLAIM.id,
+            hq_url=server.url,
+            root_pem=root_pem(ours),
+        )
+        async with new_box(tmp_path, enrolled=pinned) as (client, key):
+            for door in (None, door_of(server, ours)):
+                with pytest.raises(LineDown):
+                    await enrol(client, key, door)
 
 
 async def test_a_box_that_knows_no_address_says_so(tmp_path: Path) -> None:

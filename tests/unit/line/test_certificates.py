@@ -17,6 +17,7 @@ from engagement.line.certificates import (
     has_issued,
     is_authority,
     is_root,
+    parse_der,
     parse_pem,
     reissued_root,
     root_fingerprint,
@@ -74,6 +75,21 @@ def test_a_root_that_its_own_key_issued_anew_is_found_and_no_other() -> None:
     assert reissued_root([LEAF, anew], ROOT.certificate) == anew
     for others in ([], [LEAF], [LEAF, AUTHORITY], [LEAF, STRANGER.certificate], [LEAF] * 8 + [anew]):
         assert reissued_root(others, ROOT.certificate) is None
+
+
+def test_a_key_on_a_curve_that_there_is_not_is_no_root_issued_anew() -> None:
+    der = STRANGER.certificate.public_bytes(Encoding.DER)
+    secp256r1, none = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03017f")
+    odd = parse_der(der.replace(secp256r1, none, 1))
+    assert reissued_root([LEAF, odd], ROOT.certificate) is None
+
+
+def test_what_is_no_certificate_is_told_as_such() -> None:
+    der = STRANGER.certificate.public_bytes(Encoding.DER)
+    assert parse_der(der) == STRANGER.certificate
+    for broken in (b"", der[:50], der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020101"), 1)):
+        with pytest.raises(CertificateWrong):
+            parse_der(broken)
 
 
 def test_a_leaf_never_vouches_for_another() -> None:
