@@ -118,6 +118,20 @@ class Build:
     on_moment: Callable[[Moment], Moment] = lambda moment: moment
 
 
+async def answer(at_work: dict[asyncio.Task[Any], None], work: Coroutine[Any, Any, T]) -> T:
+    """Do a process's work, which may die over it; it stands in ``at_work`` meanwhile. Errors: NoAnswer."""
+    task = asyncio.get_running_loop().create_task(work)
+    at_work[task] = None
+    task.add_done_callback(lambda done: at_work.pop(done, None))
+    await asyncio.wait([task])
+    if task.cancelled():
+        raise NoAnswer
+    try:
+        return task.result()
+    except StoreClosed:
+        raise NoAnswer from None
+
+
 @dataclass
 class Process:
     """The agent while it runs: everything in here dies with it. ``at_work``: requests being answered."""
@@ -131,16 +145,8 @@ class Process:
     at_work: dict[asyncio.Task[Any], None] = field(default_factory=dict)
 
     async def answer(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.get_running_loop().create_task(work)
-        self.at_work[task] = None
-        task.add_done_callback(lambda done: self.at_work.pop(done, None))
-        await asyncio.wait([task])
-        if task.cancelled():
-            raise NoAnswer
-        try:
-            return task.result()
-        except StoreClosed:
-            raise NoAnswer from None
+        """Errors: NoAnswer when the process dies over it."""
+        return await answer(self.at_work, work)
 
 
 class Box:

@@ -3,11 +3,9 @@
 Every answer passes here. A wrong one is a violation; so is a store that, looked into, contradicts what was told.
 """
 
-import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import pairwise
 
 from edge_agent.adapters.memory_store import MemoryStore
@@ -25,6 +23,7 @@ from engagement.refusal.refusal import Refusal
 from engagement.till.attempt import Accepted, Undone
 from engagement.till.sheet import SheetLine
 from tests.simulation.box import true_ms
+from tests.simulation.trace import Trace
 
 # How far a box's clock may be off at most, by its own word.
 ERROR_MS_MAX = 5 * 60_000
@@ -45,33 +44,16 @@ class Told:
     undone: set[RedemptionId] = field(default_factory=set)
 
 
-class Witness:
+class Witness(Trace):
     def __init__(self, campaigns: tuple[Campaign, ...]) -> None:
+        super().__init__()
         self._campaigns = {campaign.id: campaign for campaign in campaigns}
-        self._trace = sha256()
         self._heads: dict[Lane, list[bytes]] = {lane: [] for lane in Lane}
         self._plays: dict[tuple[VisitorId, bytes], tuple[bool, CouponId | None, str]] = {}
         self._serials: dict[int, CouponId] = {}
         self.told: dict[CouponId, Told] = {}
-        self.violations: list[str] = []
-        self.seen: Counter[str] = Counter()
         self.stops: set[CampaignId] = set()
         self.hard_stops: set[CampaignId] = set()
-
-    @property
-    def trace_hash(self) -> str:
-        return self._trace.hexdigest()
-
-    def note(self, what: str, *facts: object) -> None:
-        """One visible event; all of them together are the trace."""
-        self.seen[what] += 1
-        line = f"{asyncio.get_running_loop().time():.6f} {what} {' '.join(map(str, facts))}\n"
-        self._trace.update(line.encode())
-
-    def demand(self, holds: bool, what: str) -> None:
-        if not holds:
-            self.note("violation", what)
-            self.violations.append(f"at {asyncio.get_running_loop().time():.3f} s: {what}")
 
     # What shoppers are told.
 

@@ -1,9 +1,7 @@
 """The god view of a chain: what must hold at every step, and what must be equal once everything is healed."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 
 from cloud_api.adapters.packing import ZstdPacking
 from cloud_api.ports.storage import LaneKey
@@ -20,40 +18,23 @@ from engagement.rights.amount import NOTHING, Amount
 from engagement.rights.lease import LeaseAccount, lease_key
 from tests.simulation.chain.hq import HqDisk
 from tests.simulation.chain.store import SimStore
+from tests.simulation.trace import Trace
 
 _ENTRIES_MAX = 10_000
 _UNPACKED_BYTES_MAX = 2**24
 
 
-class God:
-    """``violations``: in the order in which they were seen; ``seen``: how often what happened."""
+class God(Trace):
+    """``shown`` and ``redeemed``: what people were told, and nothing else."""
 
     def __init__(self, campaigns: Iterable[Campaign]) -> None:
+        super().__init__()
         self.budgets = {
             each.id: Amount(units=each.budget.units, minor=each.budget.spend_minor) for each in campaigns
         }
         self.shown: dict[CouponId, CouponRecord] = {}
         self.redeemed: dict[CouponId, RedemptionId] = {}
-        self.stopped: dict[CampaignId, float] = {}
-        self.violations: list[str] = []
-        self.seen: Counter[str] = Counter()
         self._serials: dict[tuple[AgentName, int], CouponId] = {}
-        self._trace = sha256()
-
-    @property
-    def trace_hash(self) -> str:
-        return self._trace.hexdigest()
-
-    def note(self, what: str, *facts: object) -> None:
-        """One visible event; all of them together are the trace."""
-        self.seen[what] += 1
-        line = f"{asyncio.get_running_loop().time():.6f} {what} {' '.join(map(str, facts))}\n"
-        self._trace.update(line.encode())
-
-    def demand(self, holds: bool, what: str) -> None:
-        if not holds:
-            self.note("violation", what)
-            self.violations.append(f"at {asyncio.get_running_loop().time():.3f} s: {what}")
 
     def saw_coupon(self, agent: AgentName, coupon: CouponRecord) -> None:
         self.note("issued", agent, coupon.coupon)

@@ -23,7 +23,7 @@ from engagement.campaign.issue import Mint
 from engagement.ids import AgentName
 from tests.fakes.ledger import SeededEntropy
 from tests.fakes.shop import verify
-from tests.simulation.box import BoxClock, BumpyStore, NoAnswer
+from tests.simulation.box import BoxClock, BumpyStore, NoAnswer, answer
 from tests.simulation.chain.wire import Wire
 
 T = TypeVar("T")
@@ -176,16 +176,7 @@ class SimStore:
         process = self._process
         if process is None:
             raise NoAnswer
-        task = asyncio.get_running_loop().create_task(work(process))
-        process.at_work[task] = None
-        task.add_done_callback(lambda done: process.at_work.pop(done, None))
-        await asyncio.wait([task])
-        if task.cancelled():
-            raise NoAnswer
-        try:
-            return task.result()
-        except StoreClosed:
-            raise NoAnswer from None
+        return await answer(process.at_work, work(process))
 
     def at_rest(self) -> MemoryStore:
         """A store over the disk, for looking into it."""
