@@ -116,7 +116,11 @@ def _known(machine: Machine) -> Start | _Damaged:
     if settings.bundle is None:
         return _Damaged(damaged)
     try:
-        return Start(read_bundle(settings.bundle), None, damaged)
+        local = read_bundle(settings.bundle)
+        # Where HQ leased, the chain's budgets are not this store's own, whatever the file says of them.
+        return Start(
+            local if damaged is None else local.model_copy(update={"is_leased": True}), None, damaged
+        )
     except BundleRefused as refused:
         if enrolment is None:
             raise
