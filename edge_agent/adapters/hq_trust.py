@@ -122,16 +122,16 @@ def _pem(certificate: x509.Certificate) -> str:
 
 
 async def _presented_chain(url: str) -> list[x509.Certificate]:
-    address = urlsplit(url)
     blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE
     try:
+        address = urlsplit(url)
         async with asyncio.timeout(_LOOK_S_MAX):
             _, writer = await asyncio.open_connection(address.hostname, address.port or 443, ssl=blind)
     except TimeoutError as failure:
         raise LineDown("HQ did not answer in time") from failure
-    except OSError as failure:
+    except (OSError, ValueError) as failure:  # the latter by what no host can be called
         raise LineDown(str(failure) or type(failure).__name__) from failure
     try:
         return _unverified_chain(writer.get_extra_info("ssl_object"))

@@ -19,7 +19,7 @@ from engagement.clock.moment import Moment
 from engagement.ids import AgentName
 from engagement.line.answers import EnrolmentAnswer, EnrolmentRequest
 from engagement.line.certificates import root_fingerprint
-from engagement.line.claim import make_claim, request_mac
+from engagement.line.claim import claim_for, claim_text, make_claim, parse_claim, request_mac
 from provisioning.adapters.certificates import ensure_certificates
 from tests.fakes.hq_server import Server, serving
 from tests.fakes.ledger import HandClock, moment
@@ -193,6 +193,16 @@ async def test_certificates_that_nobody_can_read_are_a_line_that_is_down(tmp_pat
             for door in (None, door_of(server, ours)):
                 with pytest.raises(LineDown):
                     await enrol(client, key, door)
+
+
+@pytest.mark.parametrize("address", ["a..b", f"{'a' * 64}.test", "[1:2]", "[::::]:8600"])
+async def test_an_address_that_no_host_has_is_a_line_that_is_down(address: str, tmp_path: Path) -> None:
+    """Anybody on the network of a new box may hand it such a claim code, and that stays on its disk."""
+    told = parse_claim(claim_text(claim_for(CLAIM, address=address, root_fingerprint=bytes(10))))
+    assert told.address == address
+    async with new_box(tmp_path) as (client, key):
+        with pytest.raises(LineDown):
+            await enrol(client, key, HqDoor(address, bytes(10)))
 
 
 async def test_a_box_that_knows_no_address_says_so(tmp_path: Path) -> None:
