@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engagement.values import Value
 
-_MOST: Final = 2**48 - 1
+AMOUNT_MAX: Final = 2**48 - 1
 
 
 class Amount(Value):
@@ -17,7 +17,9 @@ class Amount(Value):
 
     def __add__(self, other: "Amount") -> "Amount":
         """No sum is more than the most: that is beyond every budget, and only nonsense of a peer's adds up to it."""
-        return Amount(units=min(self.units + other.units, _MOST), minor=min(self.minor + other.minor, _MOST))
+        return Amount(
+            units=min(self.units + other.units, AMOUNT_MAX), minor=min(self.minor + other.minor, AMOUNT_MAX)
+        )
 
     def __sub__(self, other: "Amount") -> "Amount":
         """What is left; nothing of what would be below 0, as after a budget was lowered."""

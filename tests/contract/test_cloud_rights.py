@@ -12,10 +12,11 @@ from cloud_api.ports.storage import Storage
 from engagement.ids import AgentName, CampaignId
 from engagement.journal.tip import Epoch
 from engagement.rights.account import Account, Books, LeaseDesk
-from engagement.rights.amount import NOTHING, Amount
+from engagement.rights.amount import AMOUNT_MAX, NOTHING, Amount
 from tests.fakes import shop
 from tests.fakes.cloud_storages import intake, journal_of, running_sqlite
-from tests.fakes.hq import AGENT, OTHER, enrol
+from tests.fakes.happenings import issued
+from tests.fakes.hq import AGENT, OTHER, Journal, enrol
 from tests.fakes.memory_rights import MemoryRights, issues_in
 from tests.fakes.memory_storage import MemoryStorage
 
@@ -180,6 +181,17 @@ async def test_nobody_waits_for_an_agent_that_is_given_up(rights: RightsStore) -
     alive = replace(books.desk, is_written_off=False)
     await leave(rights, FILE, lambda books: replace(books, desk=alive, is_given_up=False))
     assert not (await look(rights, FILE)).is_given_up
+
+
+async def test_no_sum_of_a_journal_is_too_large_to_show(reopen: OPENING) -> None:
+    journal = Journal(AGENT)
+    huge = issued(1).model_copy(update={"liability_minor": AMOUNT_MAX})
+    journal.add(huge, huge.model_copy(update={"coupon": issued(2).coupon}))
+    async with reopen() as opened:
+        await enrol(opened.storage, AGENT)
+        await opened.storage.keep(intake(journal, 1, 2))
+        (lease,) = (await opened.rights.campaign_books(WELCOME)).leases
+        assert lease.issued == Amount(units=2, minor=AMOUNT_MAX)
 
 
 async def test_a_campaigns_books_show_leases_beside_what_journals_say(reopen: OPENING) -> None:

@@ -10,7 +10,7 @@ from cloud_api.ports.rights import AgentBooks, CampaignBooks, Expected, Fence, L
 from engagement.ids import AgentName, CampaignId
 from engagement.journal.tip import Epoch
 from engagement.rights.account import Account, Books, LeaseDesk
-from engagement.rights.amount import NOTHING, Amount
+from engagement.rights.amount import AMOUNT_MAX, NOTHING, Amount
 
 V = TypeVar("V", Account, Amount)
 _FENCE = "SELECT incarnation, is_fenced FROM lease_fence"
@@ -71,7 +71,8 @@ class SqliteRights:
 
     async def campaign_books(self, campaign: CampaignId) -> CampaignBooks:
         issued = {
-            LeaseKey(AgentName(agent), Epoch(epoch)): Amount(units=units, minor=minor)
+            # Each event's money is bounded, their sum is not: no agent's nonsense may hide a campaign's ledger.
+            LeaseKey(AgentName(agent), Epoch(epoch)): Amount(units=units, minor=min(minor, AMOUNT_MAX))
             for agent, epoch, units, minor in await self._reader.all(_ISSUED, campaign)
         }
         held = {
