@@ -164,6 +164,22 @@ async def test_a_fence_waits_for_every_expected_agent_and_lifts_for_good(reopen:
         assert later.awaited == set()
 
 
+async def test_a_fence_that_waits_for_nobody_any_more_is_down_for_good(reopen: OPENING) -> None:
+    """Who was waited for is gone from the estate, and never asked; whoever is listed later must not fence HQ anew."""
+    async with reopen() as opened:
+        rights = opened.rights
+        await leave(
+            rights,
+            FILE,
+            lambda books: replace(books, incarnation="d" * 32, awaited=frozenset({AGENT}), is_heard=True),
+        )
+        assert (await rights.fence(expected=both)).awaited == {OTHER}
+        assert (await rights.fence(expected=nobody)).awaited == set()
+        asked = replace(await look(rights, FILE), desk=LeaseDesk(8, b"digest"), awaited=frozenset())
+        await rights.move(FILE, {WELCOME}, lambda books: Left(asked), expected=nobody)
+        assert (await rights.fence(expected=both)).awaited == set()
+
+
 async def test_nobody_waits_for_an_agent_that_is_given_up(rights: RightsStore) -> None:
     await leave(rights, FILE, with_lease)
     await leave(

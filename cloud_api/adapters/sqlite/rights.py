@@ -138,8 +138,8 @@ def _books(
 
 
 def _keep(connection: sqlite3.Connection, key: LeaseKey, before: Books, after: Books) -> None:
-    if (before.incarnation, bool(before.awaited)) != (after.incarnation, bool(after.awaited)):
-        _set_fence(connection, after.incarnation, is_fenced=bool(after.awaited))
+    # Also when nobody is left to be waited for because the estate let go of them.
+    _set_fence(connection, after.incarnation, is_fenced=bool(after.awaited))
     heard_in = after.incarnation if after.is_heard else ""
     _put_agent(connection, key.agent, heard_in, is_given_up=after.is_given_up)
     if before.desk != after.desk:
@@ -166,7 +166,10 @@ def _put_agent(connection: sqlite3.Connection, agent: AgentName, heard_in: str, 
 
 
 def _set_fence(connection: sqlite3.Connection, incarnation: str, *, is_fenced: bool) -> None:
-    connection.execute("UPDATE lease_fence SET incarnation = ?, is_fenced = ?", (incarnation, is_fenced))
+    connection.execute(
+        "UPDATE lease_fence SET incarnation = ?1, is_fenced = ?2 WHERE incarnation <> ?1 OR is_fenced <> ?2",
+        (incarnation, is_fenced),
+    )
 
 
 def _awaited(connection: sqlite3.Connection, expected: Expected) -> Set[AgentName]:
