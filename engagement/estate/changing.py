@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from engagement.campaign.model import Campaign
+from engagement.clock.moment import to_ms
 from engagement.estate.branch import AGENT_NUMBER_MAX, Agent, Branch
 from engagement.estate.bundle import CampaignStop, EnrolledMember
 from engagement.estate.bundling import misfit, runs_in
@@ -27,6 +28,7 @@ from engagement.estate.estate import (
     StopCampaign,
 )
 from engagement.ids import AgentName, BranchCode, CampaignId, Label
+from engagement.rights.messages import ACCOUNTS_MAX
 
 Complaints = tuple[str, ...]
 
@@ -63,7 +65,7 @@ def changed(
         agent.name: agent.number for each in estate.branches for agent in each.branch.agents if agent.number
     }
     draft.number_agents({**own, **numbers})
-    draft.complaints += _faults(draft, estate)
+    draft.complaints += _faults(draft, estate, at_ms)
     if draft.complaints:
         return tuple(draft.complaints)
     return _revised(estate, draft)
@@ -162,7 +164,7 @@ def _why_not_published(before: Campaign | None, campaign: Campaign, *, is_stoppe
     return None
 
 
-def _faults(draft: _Draft, before: Estate) -> Iterator[str]:
+def _faults(draft: _Draft, before: Estate, at_ms: int) -> Iterator[str]:
     """What does not fit together once all steps are done."""
     branches = [branch for branch, _ in draft.branches.values()]
     yield from _used_twice("agent name", (agent.name for branch in branches for agent in branch.agents))
@@ -186,9 +188,11 @@ def _faults(draft: _Draft, before: Estate) -> Iterator[str]:
             if because is not None:
                 yield f"branch {branch.code!r}: campaign {listed!r} cannot run there: {because}"
     published = {each.id: each for each in before.campaigns}
-    for campaign in draft.campaigns.values():
-        if campaign is not published.get(campaign.id) and branches:
+    news = [each for each in draft.campaigns.values() if each is not published.get(each.id)]
+    if branches:
+        for campaign in news:
             yield from _nowhere(campaign, branches)
+    yield from _too_many(draft, {each.offer.currency for each in news}, at_ms)
 
 
 def _access_faults(branch: Branch, access: Access) -> Iterator[str]:
@@ -211,6 +215,21 @@ def _nowhere(campaign: Campaign, branches: Iterable[Branch]) -> Iterator[str]:
     zone = campaign.trigger.zone
     needs = f"currency {campaign.offer.currency}" + (f" and zone {zone!r}" if zone is not None else "")
     yield f"campaign {campaign.id!r} fits no branch: it needs {needs}"
+
+
+def _too_many(draft: _Draft, currencies: Iterable[str], at_ms: int) -> Iterator[str]:
+    """An agent's requests for rights name no more; what is beyond would never be given out, and nobody would know why."""
+    at_once = Counter(
+        each.offer.currency
+        for each in draft.campaigns.values()
+        if each.id not in draft.stops and at_ms <= to_ms(each.window.ends_at)
+    )
+    for currency in sorted(currencies):
+        if at_once[currency] > ACCOUNTS_MAX:
+            yield (
+                f"{at_once[currency]} campaigns in {currency} are neither stopped nor over; "
+                f"at most {ACCOUNTS_MAX} may be, so stop some first"
+            )
 
 
 def _used_twice(what: str, names: Iterable[str], *, is_secret: bool = False) -> Iterator[str]:

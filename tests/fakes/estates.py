@@ -53,10 +53,10 @@ def after(estate: Estate, *steps: Step, numbers: dict[AgentName, int] | None = N
 
 
 def tried(
-    estate: Estate, *steps: Step, numbers: dict[AgentName, int] | None = None
+    estate: Estate, *steps: Step, numbers: dict[AgentName, int] | None = None, at_ms: int = shop.NOON_MS
 ) -> Estate | tuple[str, ...]:
     change = Change(base=estate.revision, steps=steps)
-    return changed(estate, change, numbers=numbers or {}, at_ms=shop.NOON_MS, by=BY)
+    return changed(estate, change, numbers=numbers or {}, at_ms=at_ms, by=BY)
 
 
 def changed_of(estate: Estate, code: str) -> int:

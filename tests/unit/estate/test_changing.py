@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from engagement.clock.moment import to_ms
 from engagement.estate.bundling import bundle_for, places, sequence_of
 from engagement.estate.estate import (
     Access,
@@ -15,6 +16,7 @@ from engagement.estate.estate import (
     StopCampaign,
 )
 from engagement.ids import AgentName, BranchCode, CampaignId, TillName
+from engagement.rights.messages import ACCOUNTS_MAX
 from tests.fakes import shop
 from tests.fakes.estates import access, after, branch, member, publish, put, tried
 
@@ -45,6 +47,18 @@ def complaints(estate: Estate, *steps: Step, **options: Any) -> tuple[str, ...]:
     result = tried(estate, *steps, **options)
     assert not isinstance(result, Estate)
     return result
+
+
+def test_no_more_campaigns_run_at_once_than_an_agent_can_ask_rights_for() -> None:
+    many = [shop.campaign(id=f"c{number}", number=number) for number in range(1, ACCOUNTS_MAX + 1)]
+    more = shop.campaign(id="more", number=1000)
+    full = after(EMPTY, *put(branch("A", "a-1")), *publish(*many))
+    assert complaints(full, *publish(more)) == (
+        "201 campaigns in CNY are neither stopped nor over; at most 200 may be, so stop some first",
+    )
+    assert len(after(full, stop("c1"), *publish(more)).campaigns) == ACCOUNTS_MAX + 1
+    ended = to_ms(many[0].window.ends_at) + 1
+    assert isinstance(tried(full, *publish(more), at_ms=ended), Estate)
 
 
 def test_branches_stand_in_order_of_code_and_campaigns_in_order_of_number() -> None:
