@@ -102,6 +102,9 @@ class SettingUp:
         """Use a claim code from the desk. Errors: SetupRefused; MalformedClaim; OSError when it cannot be kept."""
         if self.is_over:
             raise SetupRefused("this mini-PC is set up already")
+        if self._line.enrolment is not None:
+            # HQ owns it by now, and anybody on the network could bring a code of another one.
+            raise SetupRefused("this mini-PC is enrolled already; put a new code into its claim file")
         text = open_claim(sealed, public_key=self._key.public, agreement_secret=self._agreement_secret)
         parse_claim(text)
         self._enrolling.put_claim(text)

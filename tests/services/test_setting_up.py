@@ -108,6 +108,22 @@ def test_a_code_from_the_desk_brings_name_and_bundle_within_seconds() -> None:
     told(story)
 
 
+def test_an_enrolled_box_that_waits_for_its_bundle_is_given_to_no_other_hq() -> None:
+    """Anybody on its network can seal a code to it; that of its claim file comes from whoever has the box."""
+
+    async def story(box: Box) -> None:
+        box.desk.trouble = LineDown("no route")
+        async with at_work(box):
+            box.setting_up.take_claim(box.sealed(box.code))
+            await asyncio.wait_for(box.line.enrolled.wait(), 5)
+            other = claim_for(make_claim(bytes(15)), address="impostor.test", root_fingerprint=bytes(10))
+            with pytest.raises(SetupRefused, match="enrolled already"):
+                box.setting_up.take_claim(box.sealed(claim_text(other)))
+            assert box.files.claim is None
+
+    told(story)
+
+
 def test_the_offer_proves_the_key_behind_the_fingerprint() -> None:
     async def story(box: Box) -> None:
         check_offer(box.setting_up.offer(), fingerprint=FINGERPRINT)
