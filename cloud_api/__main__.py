@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     if args.command == "backup":
         return _back_up(settings, args.file)
     if args.command == "restore":
-        return _restore(settings, args.file)
+        return _restore(settings, args.file, args.also)
     log_to_stderr(settings.log_level)
     return _serve(settings)
 
@@ -64,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
         "never will must be written off (POST /v1/agents/AGENT/write-off, or in the console).",
     )
     restore.add_argument("file", type=Path, metavar="FILE", help="what `beckon-cloud backup` wrote")
+    restore.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="AGENT",
+        help="wait for this agent too, which was enrolled after the backup; may be repeated. Needed only where the "
+        "database of before is lost: what such an agent holds would otherwise be granted once more to others",
+    )
     for command in (run, backup, restore):
         command.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
     return parser
@@ -90,7 +98,7 @@ def _back_up(settings: Settings, target: Path) -> int:
     return EXIT_DONE
 
 
-def _restore(settings: Settings, backup: Path) -> int:
+def _restore(settings: Settings, backup: Path, also: list[str]) -> int:
     from cloud_api.adapters.sqlite.backup import BackupRefused, restore
     from cloud_api.adapters.sqlite.file import DatabaseRefused
     from cloud_api.app import DATABASE_FILE
@@ -99,12 +107,17 @@ def _restore(settings: Settings, backup: Path) -> int:
         return _say(f"beckon-cloud: FILE = {str(backup)!r}: there is no such file", EXIT_WRONG)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        restored = restore(settings.home / DATABASE_FILE, backup, now_ms=SystemClock().now_ms())
+        restored = restore(settings.home / DATABASE_FILE, backup, now_ms=SystemClock().now_ms(), also=also)
     except (BackupRefused, DatabaseRefused, OSError) as failure:
         return _say(f"beckon-cloud: {failure}", EXIT_FAILED)
     lines = [f"{settings.home / DATABASE_FILE}: restored from {backup}"]
     if restored.replaced is not None:
         lines.append(f"The database that was there is now {restored.replaced}.")
+    elif not also:
+        lines.append(
+            "No database was there: were agents enrolled after the backup, run this again before HQ starts, with --also for "
+            "each."
+        )
     if restored.awaited:
         lines.append(
             "HQ grants no rights until each of these agents has reached it again, or was written off:"

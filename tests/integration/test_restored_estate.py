@@ -133,6 +133,15 @@ def test_without_the_replaced_database_no_code_and_no_session_counts(database: P
     assert run(database, "SELECT id FROM claims UNION ALL SELECT token_sha256 FROM sessions") == []
 
 
+def test_agents_that_no_database_knows_any_more_are_waited_for_when_they_are_named(
+    database: Path, copy: Path
+) -> None:
+    database.unlink()
+    restored = restore(database, copy, now_ms=NOON_MS, also=["hill-1"])
+    assert restored.unknown == ["hill-1"]
+    assert ("hill-1", "") in run(database, "SELECT agent, heard_in FROM lease_agents")
+
+
 def test_a_restore_that_was_cut_short_undoes_nothing_either(database: Path, copy: Path) -> None:
     run(database, "UPDATE agents SET state = 'revoked', public_key = NULL WHERE name = 'park-1'")
     stop(database, "welcome", 0)

@@ -6,7 +6,7 @@ agent that it or the replaced database knows. Until it is in place whole, no sta
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,16 +64,17 @@ def back_up(database: Path, target: Path) -> int:
     return target.stat().st_size
 
 
-def restore(database: Path, backup: Path, *, now_ms: int) -> Restored:
+def restore(database: Path, backup: Path, *, now_ms: int, also: Collection[str] = ()) -> Restored:
     """Put a backup in the database's place; the cloud must be stopped. What was there stays, under another name.
 
+    ``also``: agents to wait for beside those that are found, where the database that knew them is lost.
     Errors: BackupRefused; DatabaseRefused while another process has the database; OSError.
     """
     with held_for_this_process(database):
         new = database.with_name(database.name + RESTORING)
         # One that was cut short may know agents of a database that is set aside by now.
         (cut_short, as_cut), (replaced_names, as_replaced) = _left_in(new), _left_in(database)
-        former, lasting = cut_short | replaced_names, as_replaced.after(as_cut)
+        former, lasting = {*cut_short, *replaced_names, *also}, as_replaced.after(as_cut)
         _remove(new)
         try:
             with closing(_opened_to_read(backup)) as source:
