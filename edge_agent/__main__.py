@@ -85,7 +85,6 @@ def _serve(settings: "Settings") -> int:
     from edge_agent.adapters.bundle_file import BundleRefused
     from edge_agent.adapters.log_lines import log_to_stderr
     from edge_agent.adapters.open_files import allow_all_open_files
-    from edge_agent.adapters.radio_choice import RadioRefused
     from edge_agent.adapters.sqlite_file import LedgerRefused
     from edge_agent.adapters.tls import CertificateRefused
     from edge_agent.app import run_agent
@@ -99,7 +98,7 @@ def _serve(settings: "Settings") -> int:
         Exception
     ) as error:  # the top of the program: what is known becomes an exit code, the rest a traceback
         cause = _first_cause(error)
-        if isinstance(cause, BundleRefused | CertificateRefused | RadioRefused):
+        if isinstance(cause, BundleRefused | CertificateRefused):
             return _say(f"beckon-agent: {cause}", EXIT_WRONG)
         if isinstance(cause, LedgerRefused | StoreFailed | OSError):
             return _say(f"beckon-agent: {cause}", EXIT_FAILED)

@@ -87,7 +87,7 @@ class _Services:
 async def run_agent(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; a mini-PC that knows no store yet serves its setting up first.
 
-    Errors: BundleRefused, CertificateRefused, RadioRefused, LedgerRefused for what the caller should mend; OSError
+    Errors: BundleRefused, CertificateRefused, LedgerRefused for what the caller should mend; OSError
     when a port is taken; StoreFailed when the disk fails.
     """
     stop = _stop_on_signals()

@@ -7,7 +7,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -28,6 +35,13 @@ def _address(value: str) -> str:
         ip_address(value)
     except ValueError:
         raise ValueError("allowed: an IPv4 or IPv6 address of this machine") from None
+    return value
+
+
+def _recorded(value: object, info: ValidationInfo) -> object:
+    # Said at the start: a new box would otherwise be enrolled first, and fail when it opens its store.
+    if value is None and info.data.get("radio") == "recording":
+        raise ValueError("radio is 'recording'; allowed: a file of advertisements")
     return value
 
 
@@ -71,7 +85,11 @@ class Settings(BaseSettings):
         Field(description="auto: the machine's adapter when BlueZ has one, else the recording."),
     ] = "auto"
     recording: Annotated[
-        NamedPath | None, Field(description="Advertisements (JSON lines) to play when there is no adapter.")
+        NamedPath | None,
+        AfterValidator(_recorded),
+        Field(
+            description="Advertisements (JSON lines) to play when there is no adapter.", validate_default=True
+        ),
     ] = None
     announce: Annotated[
         bool, Field(description="Announce the staff side by zeroconf, so that tills and HQ find it.")

@@ -12,10 +12,6 @@ from engagement.advertisement.packet import Advertisement
 from engagement.estate.branch import Agent
 
 
-class RadioRefused(Exception):
-    """The settings ask for a radio that they do not describe."""
-
-
 class NoRadio:
     """For an agent that serves only the portal and the tills."""
 
@@ -30,11 +26,9 @@ class NoRadio:
 
 
 async def choose_radio(settings: Settings, agent: Agent, clock: Clock) -> Radio:
-    """By the settings; ``auto`` takes the recording only when BlueZ has no adapter now. Errors: RadioRefused."""
+    """By the settings; ``auto`` takes the recording only when BlueZ has no adapter now."""
     if settings.radio == "none":
         return NoRadio()
-    if settings.radio == "recording" and settings.recording is None:
-        raise RadioRefused("radio is 'recording', so recording must name a file of advertisements")
     has_recording = settings.recording is not None and settings.radio in ("auto", "recording")
     if has_recording and (settings.radio == "recording" or await find_adapter() is None):
         assert settings.recording is not None

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, StringConstraints, model_validator
 
 from engagement.campaign.model import LANGUAGES
 from engagement.estate.beacon import Beacon
@@ -45,8 +45,8 @@ class Receiver(Value):
 
     adapter: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,32}$")]
     zone: Annotated[ZoneName, LABEL]
-    x_m: float = 0.0
-    y_m: float = 0.0
+    x_m: FiniteFloat = 0.0
+    y_m: FiniteFloat = 0.0
 
 
 class Agent(Value):

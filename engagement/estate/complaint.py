@@ -16,6 +16,7 @@ _IN_A_FILE = {
     "tuple_type": "Input should be a list",
     "model_type": "Input should be a mapping of fields",
     "dict_type": "Input should be a mapping",
+    "extra_forbidden": "there is no such field",
 }
 
 

@@ -65,6 +65,7 @@ class TestWrongSettings:
         [
             ({"colour": 1}, ["colour = 1", "no such key", "guest_http_port", "log_level"]),
             ({"radio": "loud"}, ["radio = 'loud'", "'auto', 'bluez', 'recording' or 'none'"]),
+            ({"radio": "recording"}, ["recording = None", "a file of advertisements"]),
             ({"guest_http_port": 0}, ["guest_http_port = 0", "greater than or equal to 1"]),
             ({"staff_https_port": "https"}, ["staff_https_port = 'https'", "integer"]),
             ({"guest_address": "999.1.1.1"}, ["guest_address = '999.1.1.1'", "an IPv4 or IPv6 address"]),

@@ -20,7 +20,9 @@ TWICE = {("branches", 0, key, 1): 4 for key in ("zones", "tills")}
 def told(content: dict[str, Any]) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         Inventory.model_validate(content)
-    return [complaint.told("inventory.yaml") for complaint in complaints_of(caught.value, (LINES | TWICE).get)]
+    return [
+        complaint.told("inventory.yaml") for complaint in complaints_of(caught.value, (LINES | TWICE).get)
+    ]
 
 
 def test_all_mistakes_are_told_in_order_of_their_lines() -> None:
@@ -52,3 +54,8 @@ def test_a_file_that_is_no_mapping_is_told_at_its_top() -> None:
         Inventory.model_validate([])
     (complaint,) = complaints_of(caught.value, LINES.get)
     assert (complaint.line, complaint.field) == (1, "file")
+
+
+def test_a_field_that_nobody_knows_is_told_in_the_words_of_files() -> None:
+    (complaint,) = told({"version": 1, "branches": [BRANCH], "colour": "red"})
+    assert complaint == "inventory.yaml: colour: there is no such field (value 'red')"

@@ -67,6 +67,8 @@ def beacon(**changes: object) -> dict[str, Any]:
         ({"agents": [AGENT | {"number": 100_000}]}, "agents.0.number", 100_000, "less than or equal to 99999"),
         ({"agents": [{"name": "box", "receivers": [RECEIVER | {"adapter": "hci 0"}]}]},
          "agents.0.receivers.0.adapter", "hci 0", "match pattern"),
+        ({"agents": [{"name": "box", "receivers": [RECEIVER | {"x_m": float("inf")}]}]},
+         "agents.0.receivers.0.x_m", float("inf"), "finite number"),
         (beacon(name=""), "beacons.0.name", "", "at least 1 character"),
         (beacon(role="door"), "beacons.0.role", "door", "'zone' or 'tag'"),
         (beacon(ibeacon=DOOR["ibeacon"] | {"major": 65_536}),  # type: ignore[operator]
