@@ -12,7 +12,6 @@ from importlib.resources import as_file, files
 from ipaddress import ip_address
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,18 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from provisioning.adapters.certificates import certify_server
 from tests.fakes.agent_process import ROOT, START_S_MAX, AgentProcess, agent_command, agent_on, lay_agent_home
 from tests.fakes.cloud_process import PASSWORD, USER, CloudHome
-from tests.fakes.network import Host, two_hosts
-from tests.needs import needs_command, needs_root
+from tests.fakes.network import Host
 
 _POLL_S = 0.1
-
-
-@pytest.fixture
-def hosts() -> Iterator[tuple[Host, Host]]:
-    needs_root()
-    needs_command("ip")
-    with two_hosts() as pair:
-        yield pair
 
 
 def _hq_home(folder: Path, host: Host) -> CloudHome:

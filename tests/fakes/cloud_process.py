@@ -68,7 +68,6 @@ class CloudHome:
         config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items()))
         return [sys.executable, "-m", "cloud_api", "run", "--config", str(config)]
 
-
     async def tell(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Have the cloud's program do something else than run, with these settings; waits for its end."""
         config = self.command[-1]
@@ -223,33 +222,29 @@ class Desk:
 
     async def send(self, agent: AgentName, packed: bytes, **headers: str) -> tuple[int, Any]:
         """A signed batch."""
-        path = batches_path(agent)
-        signed = sign_request(
-            "POST",
-            self.home.url + path,
-            packed,
-            keyid=agent,
-            created_s=0,
-            nonce="n",
-            sign=private_key(agent).sign,
-        )
         kind = {"Content-Type": BATCH_TYPE, "Content-Encoding": BATCH_ENCODING}
-        route = "/v1/agents/{agent}/batches"
-        return await self.ask("POST", path, raw=packed, route=route, headers=signed | kind | headers)
+        return await self.signed("POST", batches_path(agent), packed, by=agent, headers=kind | headers)
 
     async def say(self, agent: AgentName, what: str, body: object) -> tuple[int, Any]:
         """A signed request with JSON; ``what``: the end of its address, such as ``reports``."""
         path, raw = f"/v1/agents/{agent}/{what}", json.dumps(body).encode()
-        signed = sign_request(
-            "POST",
-            self.home.url + path,
-            raw,
-            keyid=agent,
-            created_s=0,
-            nonce="n",
-            sign=private_key(agent).sign,
-        )
-        return await self.ask("POST", path, raw=raw, route="/v1/agents/{agent}/" + what, headers=signed)
+        return await self.signed("POST", path, raw, by=agent)
+
+    async def signed(
+        self,
+        method: str,
+        path: str,
+        raw: bytes = b"",
+        *,
+        by: AgentName,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """An agent's request at its own address, or at another's; ``headers`` outrank those of the signature."""
+        sign = private_key(by).sign
+        url = self.home.url + path
+        signed = sign_request(method, url, raw, keyid=by, created_s=0, nonce="n", sign=sign)
+        route = "/v1/agents/{agent}/" + path.rpartition("/")[2]
+        return await self.ask(method, path, raw=raw, route=route, headers=signed | dict(headers or {}))
 
 
 def enrolment(claim_code: str, agent: AgentName, nonce: bytes = bytes(16)) -> dict[str, str]:

@@ -90,15 +90,6 @@ class Box:
     def trouble_codes(self) -> set[str]:
         return {trouble.code for trouble in self.rights.troubles()}
 
-    async def until(self, condition: Callable[[], bool], within_s: float) -> float:
-        """Seconds until the condition held. Errors: AssertionError when it does not in time."""
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
-        while not condition():
-            assert loop.time() - began_s <= within_s, f"not within {within_s} s"
-            await asyncio.sleep(0.05)
-        return loop.time() - began_s
-
 
 @asynccontextmanager
 async def boxed(

@@ -2,15 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from random import Random
 
 from edge_agent.ports import (
     BatchDiverged,
-    BatchRefused,
     HqDoor,
-    LineBusy,
     LineDown,
     LineGap,
     LineRefused,
@@ -24,6 +20,7 @@ from engagement.journal.tip import Epoch, LaneTip
 from engagement.line.admission import Diverged, Fresh, Gap, Known, admit
 from engagement.line.answers import BatchAnswer, EnrolmentAnswer, EnrolmentRequest
 from engagement.line.claim import Claim, answer_mac, is_same_mac, request_mac
+from tests.fakes.storm import Storm
 
 Stream = tuple[Epoch, Lane]
 _ENTRIES_MAX = 1000
@@ -114,52 +111,15 @@ class CalmLine(Uplink):
 
 
 class StormyLine(Uplink):
-    """Loses requests and answers, delivers copies late, refuses for a while; ``calm()`` ends it."""
+    """``storm`` decides what becomes of each batch."""
 
-    def __init__(self, hq: FakeHq, dice: Random) -> None:
+    def __init__(self, hq: FakeHq, storm: Storm) -> None:
         self._hq = hq
-        self._dice = dice
-        self._badness = 0.6
-
-    def calm(self) -> None:
-        self._badness = 0.0
+        self._storm = storm
 
     async def ship(self, batch: Batch) -> BatchAnswer:
-        dice, data = self._dice, encode_batch(batch)
-        await asyncio.sleep(dice.random() * 0.2)
-        if dice.random() < 0.3:
-            self._deliver_late(data)
-        if dice.random() < self._badness:
-            await self._mishap(data)
-        answer = self._hq.take(data)
-        await asyncio.sleep(dice.random() * 0.2)
-        if dice.random() < self._badness / 3:
-            raise LineDown("the answer was lost")
-        if dice.random() < self._badness / 3:
-            return answer.model_copy(update={"slot_ms": dice.randrange(20_000)})
-        return answer
-
-    async def _mishap(self, data: bytes) -> None:
-        match self._dice.randrange(5):
-            case 0:
-                await asyncio.sleep(30)
-                raise LineDown("no answer in time")
-            case 1:
-                raise LineBusy(self._dice.randrange(60_000))
-            case 2:
-                raise LineRefused("agent_unknown")
-            case 3:
-                raise BatchRefused("malformed_batch")
-            case _:
-                self._deliver_late(data)
-                raise LineDown("it will arrive after we gave up")
-
-    def _deliver_late(self, data: bytes) -> None:
-        asyncio.get_running_loop().call_later(self._dice.random() * 120, self._take_silently, data)
-
-    def _take_silently(self, data: bytes) -> None:
-        with suppress(LineGap, BatchDiverged):
-            self._hq.take(data)
+        data = encode_batch(batch)
+        return await self._storm.carry(lambda: self._hq.take(data))
 
     async def enrol(self, request: EnrolmentRequest, door: HqDoor | None) -> EnrolmentAnswer:
         raise LineDown("nobody enrols in a storm")

@@ -17,6 +17,16 @@ from tests.fakes.counter import CountedEntropy, Counter, open_counter, pin_hash
 from tests.fakes.guest_server import own_certificate
 
 
+def staff_app(counter: Counter) -> web.Application:
+    return build_staff_app(
+        premises=counter.premises,
+        redeeming=counter.redeeming,
+        cashiers=counter.cashiers,
+        board=counter.board,
+        health=counter.health,
+    )
+
+
 @dataclass
 class StaffServer:
     """``drops_answers``: what the till asks for is carried out, and the answer gets lost on the way."""
@@ -40,13 +50,7 @@ class StaffServer:
             entropy=CountedEntropy(),
             pin_hash=pin_hash,
         )
-        app = build_staff_app(
-            premises=counter.premises,
-            redeeming=counter.redeeming,
-            cashiers=counter.cashiers,
-            board=counter.board,
-            health=counter.health,
-        )
+        app = staff_app(counter)
         app.middlewares.insert(0, self._line)
         runner = web.AppRunner(app, shutdown_timeout=0.2)
         await runner.setup()

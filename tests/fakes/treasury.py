@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from random import Random
 
 from cloud_api.ports.rights import LeaseKey
-from edge_agent.ports import LeaseRefused, LineBusy, LineDown, LineRefused, Treasury
+from edge_agent.ports import LeaseRefused, Treasury
 from engagement.campaign.model import Campaign
 from engagement.ids import AgentName, CampaignId
 from engagement.line.seal import SealKind, seal
@@ -18,6 +17,7 @@ from engagement.rights.messages import LeaseAnswer, LeaseRequest
 from engagement.rights.proof import grant_shown
 from tests.fakes.hq_authority import HandSealing, make_sealing
 from tests.fakes.memory_rights import RightsFile
+from tests.fakes.storm import Storm
 
 _FENCED_SLOT_MS = 2000
 
@@ -125,51 +125,13 @@ class CalmTreasury(Treasury):
 
 
 class StormyTreasury(Treasury):
-    """Loses requests and answers, delivers copies late, refuses for a while; ``calm()`` ends it."""
+    """``storm`` decides what becomes of each request."""
 
-    def __init__(self, hq: LeaseHq, agent: AgentName, dice: Random) -> None:
+    def __init__(self, hq: LeaseHq, agent: AgentName, storm: Storm) -> None:
         self._hq = hq
         self._agent = agent
-        self._dice = dice
-        self._badness = 0.6
-
-    def calm(self) -> None:
-        self._badness = 0.0
+        self._storm = storm
 
     async def lease(self, request: LeaseRequest) -> LeaseAnswer:
-        dice, body = self._dice, request.model_dump_json().encode()
-        await asyncio.sleep(dice.random() * 0.2)
-        if dice.random() < self._badness / 2:
-            self._deliver_late(body)
-        if dice.random() < self._badness:
-            await self._mishap(body)
-        answer = self._hq.lease(self._agent, body)
-        await asyncio.sleep(dice.random() * 0.2)
-        if dice.random() < self._badness / 2:
-            raise LineDown("the answer was lost")
-        if dice.random() < self._badness / 3:
-            return answer.model_copy(update={"slot_ms": dice.randrange(20_000)})
-        return answer
-
-    async def _mishap(self, body: bytes) -> None:
-        match self._dice.randrange(4):
-            case 0:
-                await asyncio.sleep(30)
-                raise LineDown("no answer in time")
-            case 1:
-                raise LineBusy(self._dice.randrange(60_000))
-            case 2:
-                raise LineRefused("agent_unknown")
-            case _:
-                self._deliver_late(body)
-                raise LineDown("it will arrive after we gave up")
-
-    def _deliver_late(self, body: bytes) -> None:
-        asyncio.get_running_loop().call_later(self._dice.random() * 120, self._take_silently, body)
-
-    def _take_silently(self, body: bytes) -> None:
-        """A copy that nobody waits for any more."""
-        try:
-            self._hq.lease(self._agent, body)
-        except LeaseRefused:
-            return
+        body = request.model_dump_json().encode()
+        return await self._storm.carry(lambda: self._hq.lease(self._agent, body))

@@ -2,7 +2,7 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from typing_extensions import override
@@ -42,3 +42,13 @@ def run_virtually(main: Coroutine[Any, Any, T]) -> T:
     """As asyncio.run(), on virtual time from 0."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
+
+
+async def until(condition: Callable[[], bool], within_s: float) -> float:
+    """Seconds until the condition held. Errors: AssertionError when it does not in time."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    while not condition():
+        assert loop.time() - began_s <= within_s, f"not within {within_s} s"
+        await asyncio.sleep(0.05)
+    return loop.time() - began_s

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,24 +36,6 @@ from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, Chain, Journal, public_
 
 COUPONS = "/v1/coupons/{code}"
 TODAY = "/v1/reports/funnel?from=2026-11-21&to=2026-11-21"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> CloudHome:
-    return CloudHome(tmp_path)
-
-
-@pytest.fixture
-async def running(home: CloudHome) -> AsyncIterator[CloudProcess]:
-    async with cloud(home) as process:
-        yield process
-
-
-@pytest.fixture
-async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
-    async with desk(running.home) as opened:
-        await opened.sign_in()
-        yield opened
 
 
 def journal_of(count: int) -> Journal:

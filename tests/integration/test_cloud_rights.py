@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from engagement.ids import AgentName
 from engagement.line.seal import SealKind, open_seal
 from engagement.rights.amount import NOTHING, Amount
 from engagement.rights.messages import Grant
-from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.cloud_fixtures import Enrolled
+from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud
 from tests.fakes.happenings import issued
 from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK, WELCOME, Journal
 
@@ -25,23 +25,8 @@ BUDGET = Amount(units=WELCOME.budget.units, minor=WELCOME.budget.spend_minor)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> CloudHome:
-    return CloudHome(tmp_path)
-
-
-@pytest.fixture
-async def running(home: CloudHome) -> AsyncIterator[CloudProcess]:
-    async with cloud(home) as process:
-        yield process
-
-
-@pytest.fixture
-async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
-    async with desk(running.home) as opened:
-        await opened.sign_in()
-        await opened.enrol(HARBOUR, AGENT)
-        await opened.enrol(PARK, OTHER)
-        yield opened
+def enrolled() -> Enrolled:
+    return (HARBOUR, AGENT), (PARK, OTHER)
 
 
 @dataclass

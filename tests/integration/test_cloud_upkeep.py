@@ -2,15 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from engagement.journal.entry import encode
 from engagement.journal.event import Lane
-from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.cloud_fixtures import Enrolled
+from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk
 from tests.fakes.happenings import issued, money
 from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK, Journal
 
@@ -20,18 +19,8 @@ LETTERS = "/v1/dead-letters"
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[CloudProcess]:
-    async with cloud(CloudHome(tmp_path)) as process:
-        yield process
-
-
-@pytest.fixture
-async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
-    async with desk(running.home) as opened:
-        await opened.sign_in()
-        await opened.enrol(HARBOUR, AGENT)
-        await opened.enrol(PARK, OTHER)
-        yield opened
+def enrolled() -> Enrolled:
+    return (HARBOUR, AGENT), (PARK, OTHER)
 
 
 async def revoke(hq: Desk, agent: str) -> tuple[int, object]:

@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from aiohttp import ClientResponse
@@ -12,10 +10,11 @@ from cloud_api.adapters.wording import Catalogue
 from cloud_api.services.signing_in import TRIES_MAX
 from engagement.coupon.short_code import make_short_code
 from engagement.journal.event import Lane
-from tests.fakes.cloud_process import PASSWORD, USER, CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.cloud_fixtures import Enrolled
+from tests.fakes.cloud_process import PASSWORD, USER, CloudProcess, Desk
 from tests.fakes.happenings import consented, issued, money, redeemed
 from tests.fakes.hq import AGENT, HARBOUR, Journal
-from tests.fakes.plain_browser import PlainBrowser, plain_browser
+from tests.fakes.plain_browser import PlainBrowser
 from tests.house.tree import ROOT
 
 DAY = "/?from=2026-11-21&to=2026-11-21"
@@ -23,24 +22,8 @@ _HAS_NUMBER = r'data-campaign="welcome".*?data-of="{}">([^<]*)<'
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[CloudProcess]:
-    async with cloud(CloudHome(tmp_path)) as process:
-        yield process
-
-
-@pytest.fixture
-async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
-    """With one agent that is enrolled."""
-    async with desk(running.home) as opened:
-        await opened.sign_in()
-        await opened.enrol(HARBOUR, AGENT)
-        yield opened
-
-
-@pytest.fixture
-async def browser(running: CloudProcess) -> AsyncIterator[PlainBrowser]:
-    async with plain_browser(running.home) as opened:
-        yield opened
+def enrolled() -> Enrolled:
+    return ((HARBOUR, AGENT),)
 
 
 def number(html: str, of: str) -> str:
@@ -53,42 +36,42 @@ def code_of(serial: int) -> str:
     return make_short_code(key=b"k", agent_number=1, lease_number=1, serial=serial, not_before_min=1)
 
 
-async def test_without_a_session_there_is_only_the_way_in(browser: PlainBrowser) -> None:
+async def test_without_a_session_there_is_only_the_way_in(visitor: PlainBrowser) -> None:
     for path in ("/", DAY, "/coupon"):
-        response, html = await browser.get(path)
+        response, html = await visitor.get(path)
         assert response.status == 200
         assert 'action="/signin"' in html
         assert "welcome" not in html
-    response, html = await browser.post("/coupon", {"code": code_of(1)})
+    response, html = await visitor.post("/coupon", {"code": code_of(1)})
     assert 'action="/signin"' in html
-    response, _ = await browser.get("/events")
+    response, _ = await visitor.get("/events")
     assert response.status == 401
 
 
-async def test_signing_in_and_out(browser: PlainBrowser) -> None:
-    response, html = await browser.sign_in("wrong")
+async def test_signing_in_and_out(visitor: PlainBrowser) -> None:
+    response, html = await visitor.sign_in("wrong")
     assert (response.status, response.cookies) == (401, {})
     assert "User or password is wrong." in html
     assert f'value="{USER}"' in html
-    response, _ = await browser.sign_in()
+    response, _ = await visitor.sign_in()
     assert (response.status, response.headers["Location"]) == (303, "/")
     cookie = response.cookies["__Host-session"]
     assert (cookie["samesite"], cookie["secure"], cookie["httponly"], cookie["path"]) == (
         "Strict", True, True, "/",
     )  # fmt: skip
-    _, html = await browser.get("/")
+    _, html = await visitor.get("/")
     assert 'action="/signout"' in html
     token = cookie.value
-    response, _ = await browser.post("/signout", {})
+    response, _ = await visitor.post("/signout", {})
     assert response.status == 303
-    _, html = await browser.get("/", Cookie=f"__Host-session={token}")
+    _, html = await visitor.get("/", Cookie=f"__Host-session={token}")
     assert 'action="/signin"' in html
 
 
-async def test_guessing_is_slowed_as_at_the_api(browser: PlainBrowser, hq: Desk) -> None:
+async def test_guessing_is_slowed_as_at_the_api(visitor: PlainBrowser, hq: Desk) -> None:
     for _ in range(TRIES_MAX):
-        await browser.sign_in("wrong")
-    response, html = await browser.sign_in()
+        await visitor.sign_in("wrong")
+    response, html = await visitor.sign_in()
     assert response.status == 429
     assert "Too many wrong passwords" in html
     status, _ = await hq.ask("POST", "/v1/sessions", {"user": USER, "password": PASSWORD})
@@ -96,34 +79,34 @@ async def test_guessing_is_slowed_as_at_the_api(browser: PlainBrowser, hq: Desk)
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.test", "null", None])
-async def test_another_site_changes_nothing(browser: PlainBrowser, origin: str | None) -> None:
-    response, html = await browser.post("/signin", {"user": USER, "password": PASSWORD}, origin=origin)
+async def test_another_site_changes_nothing(visitor: PlainBrowser, origin: str | None) -> None:
+    response, html = await visitor.post("/signin", {"user": USER, "password": PASSWORD}, origin=origin)
     assert (response.status, response.cookies) == (403, {})
     assert "did not come from our own page" in html
-    await browser.sign_in()
-    response, _ = await browser.post("/signout", {}, origin=origin)
+    await visitor.sign_in()
+    response, _ = await visitor.post("/signout", {}, origin=origin)
     assert response.status == 403
-    _, html = await browser.get("/")
+    _, html = await visitor.get("/")
     assert 'action="/signout"' in html
 
 
-async def test_forms_that_are_none(browser: PlainBrowser) -> None:
-    headers = {"Origin": browser.url}
+async def test_forms_that_are_none(visitor: PlainBrowser) -> None:
+    headers = {"Origin": visitor.url}
     for data, content_type, status in (
         (b"{}", "application/json", 415),
         (b"user=" + b"a" * 20_000, "application/x-www-form-urlencoded", 413),
         (b"user=\xff", "application/x-www-form-urlencoded", 400),
         (b"&".join([b"a=b"] * 50), "application/x-www-form-urlencoded", 400),
     ):
-        async with browser.session.post(
-            browser.url + "/signin", data=data, headers=headers | {"Content-Type": content_type}
+        async with visitor.session.post(
+            visitor.url + "/signin", data=data, headers=headers | {"Content-Type": content_type}
         ) as response:
             assert response.status == status
             assert response.content_type == "text/html"
 
 
-async def test_nothing_may_run_or_be_framed(browser: PlainBrowser) -> None:
-    response, html = await browser.get("/")
+async def test_nothing_may_run_or_be_framed(visitor: PlainBrowser) -> None:
+    response, html = await visitor.get("/")
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -132,22 +115,22 @@ async def test_nothing_may_run_or_be_framed(browser: PlainBrowser) -> None:
     assert "<script>" not in html
     asset = re.search(r'href="(/assets/[^"]+\.css)"', html)
     assert asset is not None
-    response, style = await browser.get(asset[1])
+    response, style = await visitor.get(asset[1])
     assert (response.status, response.content_type) == (200, "text/css")
     assert "immutable" in response.headers["Cache-Control"]
     assert "prefers-color-scheme" in style
-    response, _ = await browser.get("/assets/x/base.html")
+    response, _ = await visitor.get("/assets/x/base.html")
     assert response.status == 404
 
 
-async def test_the_numbers_of_a_day_and_the_agents(browser: PlainBrowser, hq: Desk) -> None:
-    await browser.sign_in()
+async def test_the_numbers_of_a_day_and_the_agents(visitor: PlainBrowser, hq: Desk) -> None:
+    await visitor.sign_in()
     journal = Journal()
     journal.add(consented(), *money(3))
     journal.add_raw(Lane.MONEY, b"{}")
     for lane in (Lane.MONEY, Lane.ENGAGEMENT):
         assert (await hq.send(AGENT, journal.packed(lane=lane)))[0] == 200
-    response, html = await browser.get(DAY)
+    response, html = await visitor.get(DAY)
     assert response.status == 200
     assert [number(html, of) for of in ("detected", "shown", "claimed", "redeemed", "value")] == [
         "1", "1", "2", "1", "CN¥20.00",
@@ -155,33 +138,33 @@ async def test_the_numbers_of_a_day_and_the_agents(browser: PlainBrowser, hq: De
     assert "In contact" in html
     assert "Not enrolled yet" in html
     assert re.search(r'data-agent="harbour-1".*?data-of="letters"[^>]*>1<', html, re.DOTALL)
-    _, html = await browser.get("/?from=2026-11-22&to=2026-11-22")
+    _, html = await visitor.get("/?from=2026-11-22&to=2026-11-22")
     assert number(html, "claimed") == "0"
-    _, html = await browser.get(DAY + "&branch=park")
+    _, html = await visitor.get(DAY + "&branch=park")
     assert number(html, "claimed") == "0"
     assert "harbour-1" not in html
 
 
-async def test_days_and_branches_that_are_none(browser: PlainBrowser, hq: Desk) -> None:
-    await browser.sign_in()
+async def test_days_and_branches_that_are_none(visitor: PlainBrowser, hq: Desk) -> None:
+    await visitor.sign_in()
     for query, said in (
         ("from=2026-02-30", "These days cannot be used"),
         ("from=2026-11-21&to=2026-11-20", "These days cannot be used"),
         ("from=%3Cscript%3E", "These days cannot be used"),
         ("branch=%3Cb%3E", "There is no branch &lt;b&gt;."),
     ):
-        response, html = await browser.get(f"/?{query}")
+        response, html = await visitor.get(f"/?{query}")
         assert response.status == 422
         assert said in html
 
 
-async def test_one_coupons_life(browser: PlainBrowser, hq: Desk) -> None:
-    await browser.sign_in()
+async def test_one_coupons_life(visitor: PlainBrowser, hq: Desk) -> None:
+    await visitor.sign_in()
     journal = Journal()
     journal.add(issued(1), redeemed(1))
     await hq.send(AGENT, journal.packed())
     code = code_of(1)
-    response, html = await browser.post("/coupon", {"code": f" {code[:5]} {code[5:]} "})
+    response, html = await visitor.post("/coupon", {"code": f" {code[:5]} {code[5:]} "})
     assert response.status == 200
     steps = re.findall(r'<li class="(coupon_\w+)">', html)
     assert steps == ["coupon_issued", "coupon_redeemed"]
@@ -192,44 +175,44 @@ async def test_one_coupons_life(browser: PlainBrowser, hq: Desk) -> None:
         ("C1:<b>", "no code of ours"),
         ("", "no code of"),
     ):
-        response, html = await browser.post("/coupon", {"code": code})
+        response, html = await visitor.post("/coupon", {"code": code})
         assert response.status == 404
         assert said in html
         assert "<b>" not in html.replace("<b>Beckon", "").replace(f"<b>{USER}", "")
 
 
-async def test_chinese_by_the_browser_or_by_choice(browser: PlainBrowser) -> None:
-    _, html = await browser.get("/", **{"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
+async def test_chinese_by_the_browser_or_by_choice(visitor: PlainBrowser) -> None:
+    _, html = await visitor.get("/", **{"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
     assert '<html lang="zh-Hans">' in html
     assert "登录" in html
-    _, html = await browser.get("/?lang=zh-Hans")
+    _, html = await visitor.get("/?lang=zh-Hans")
     assert '<html lang="zh-Hans">' in html
-    await browser.sign_in()
-    response, html = await browser.get(DAY)
+    await visitor.sign_in()
+    response, html = await visitor.get(DAY)
     assert "已核销" in html
     assert response.headers["Content-Language"] == "zh-Hans"
     assert 'href="?from=2026-11-21&amp;to=2026-11-21&amp;lang=en"' in html
-    _, html = await browser.get("/?lang=xx")
+    _, html = await visitor.get("/?lang=xx")
     assert '<html lang="en">' in html
 
 
-async def test_the_stream_says_when_something_came(browser: PlainBrowser, hq: Desk) -> None:
-    await browser.sign_in()
+async def test_the_stream_says_when_something_came(visitor: PlainBrowser, hq: Desk) -> None:
+    await visitor.sign_in()
     journal = Journal()
     journal.add(*money(2))
-    async with browser.session.get(browser.url + "/events") as stream, asyncio.timeout(10):
+    async with visitor.session.get(visitor.url + "/events") as stream, asyncio.timeout(10):
         assert stream.content_type == "text/event-stream"
         assert await _next_event(stream) == "changed"
         await hq.send(AGENT, journal.packed())
         async with asyncio.timeout(2):
             assert await _next_event(stream) == "changed"
-    _, html = await browser.get(DAY)
+    _, html = await visitor.get(DAY)
     assert number(html, "redeemed") == "1"
 
 
-async def test_open_streams_do_not_hold_the_cloud_up(browser: PlainBrowser, running: CloudProcess) -> None:
-    await browser.sign_in()
-    async with browser.session.get(browser.url + "/events") as stream:
+async def test_open_streams_do_not_hold_the_cloud_up(visitor: PlainBrowser, running: CloudProcess) -> None:
+    await visitor.sign_in()
+    async with visitor.session.get(visitor.url + "/events") as stream:
         assert await _next_event(stream) == "changed"
         began_s = asyncio.get_running_loop().time()
         assert await asyncio.to_thread(running.stop) == 0

@@ -1,15 +1,14 @@
 """What people order in the console, as a browser without scripts does it: stop, revoke, judge again; and agents' own words."""
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from engagement.estate.estate import Change, PublishCampaign
 from engagement.journal.event import Lane
 from tests.fakes import shop
-from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.cloud_fixtures import Enrolled
+from tests.fakes.cloud_process import CloudProcess, Desk
 from tests.fakes.happenings import money
 from tests.fakes.hq import AGENT, ALWAYS, HARBOUR, Journal
 from tests.fakes.plain_browser import PlainBrowser, plain_browser
@@ -20,26 +19,8 @@ ORDERS = (STOP, f"{AGENT_PAGE}/revoke", f"{AGENT_PAGE}/judge")
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[CloudProcess]:
-    async with cloud(CloudHome(tmp_path)) as process:
-        yield process
-
-
-@pytest.fixture
-async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
-    """With one agent that is enrolled."""
-    async with desk(running.home) as opened:
-        await opened.sign_in()
-        await opened.enrol(HARBOUR, AGENT)
-        yield opened
-
-
-@pytest.fixture
-async def browser(running: CloudProcess) -> AsyncIterator[PlainBrowser]:
-    """Signed in."""
-    async with plain_browser(running.home) as opened:
-        await opened.sign_in()
-        yield opened
+def enrolled() -> Enrolled:
+    return ((HARBOUR, AGENT),)
 
 
 def shown(html: str, of: str) -> str:

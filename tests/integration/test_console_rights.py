@@ -2,13 +2,12 @@
 
 import re
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.cloud_fixtures import Enrolled
+from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk
 from tests.fakes.happenings import issued, redeemed
 from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK, Journal
 from tests.fakes.plain_browser import PlainBrowser, plain_browser
@@ -20,26 +19,8 @@ BUDGET = 1000
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[CloudProcess]:
-    async with cloud(CloudHome(tmp_path)) as process:
-        yield process
-
-
-@pytest.fixture
-async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
-    async with desk(running.home) as opened:
-        await opened.sign_in()
-        await opened.enrol(HARBOUR, AGENT)
-        await opened.enrol(PARK, OTHER)
-        yield opened
-
-
-@pytest.fixture
-async def browser(running: CloudProcess) -> AsyncIterator[PlainBrowser]:
-    """Signed in."""
-    async with plain_browser(running.home) as opened:
-        await opened.sign_in()
-        yield opened
+def enrolled() -> Enrolled:
+    return (HARBOUR, AGENT), (PARK, OTHER)
 
 
 async def ask_for_rights(hq: Desk, *, number: int = 1, grant: str = "") -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -17,11 +17,10 @@ from engagement.estate.estate import Change, DropBranch, Estate, PutBranch, Step
 from engagement.ids import AgentName, BranchCode, CampaignId
 from engagement.line.addresses import bundle_path, reports_path
 from engagement.line.seal import SealKind, open_seal
-from engagement.line.signature import sign_request
 from tests.fakes import shop
-from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk
 from tests.fakes.estates import access, branch, publish, put
-from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK, private_key
+from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK
 
 AGENT_ROUTES = "/v1/agents/{agent}/"
 STOP_ROUTE = "/v1/campaigns/{id}/stop"
@@ -30,17 +29,9 @@ BEACON = {"name": "tag", "role": "tag", "altbeacon": {"id": "ab" * 20}}
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[CloudProcess]:
-    """An HQ that knows nothing yet."""
-    async with cloud(CloudHome(tmp_path, laid_out=None)) as process:
-        yield process
-
-
-@pytest.fixture
-async def hq(running: CloudProcess) -> AsyncIterator[Desk]:
-    async with desk(running.home) as opened:
-        await opened.sign_in()
-        yield opened
+def home(tmp_path: Path) -> CloudHome:
+    """Of an HQ that knows nothing yet."""
+    return CloudHome(tmp_path, laid_out=None)
 
 
 async def change(hq: Desk, base: int, steps: Iterable[Step]) -> tuple[int, Any]:
@@ -54,25 +45,15 @@ async def estate(hq: Desk) -> Estate:
     return Estate.model_validate(answer)
 
 
-async def signed(
-    hq: Desk, method: str, path: str, route: str, body: object = None, *, by: AgentName = AGENT
-) -> tuple[int, Any]:
-    raw = b"" if body is None else json.dumps(body).encode()
-    headers = sign_request(
-        method, hq.home.url + path, raw, keyid=by, created_s=0, nonce="n", sign=private_key(by).sign
-    )
-    return await hq.ask(method, path, raw=raw, route=AGENT_ROUTES + route, headers=headers)
-
-
 async def bundle(hq: Desk, *, by: AgentName = AGENT) -> Bundle:
-    status, answer = await signed(hq, "GET", bundle_path(by), "bundle", by=by)
+    status, answer = await hq.signed("GET", bundle_path(by), by=by)
     assert status == 200, answer
     root_pem = (hq.home.folder / "ca.pem").read_text()
     return Bundle.model_validate_json(open_seal(json.dumps(answer), SealKind.BUNDLE, root_pem=root_pem))
 
 
 async def report(hq: Desk, *, by: AgentName = AGENT, **changes: object) -> tuple[int, Any]:
-    return await signed(hq, "POST", reports_path(by), "reports", REPORT | changes, by=by)
+    return await hq.say(by, "reports", REPORT | changes)
 
 
 def first_steps() -> tuple[Step, ...]:
@@ -161,7 +142,7 @@ async def test_a_revoked_agent_gets_nothing(hq: Desk) -> None:
     assert (await report(hq))[0] == 200
     await hq.ask("POST", f"/v1/agents/{AGENT}/revoke", {}, route=AGENT_ROUTES + "revoke")
     assert (await report(hq))[1]["code"] == "agent_unknown"
-    assert (await signed(hq, "GET", bundle_path(AGENT), "bundle"))[1]["code"] == "agent_unknown"
+    assert (await hq.signed("GET", bundle_path(AGENT), by=AGENT))[1]["code"] == "agent_unknown"
 
 
 async def test_a_refused_change_tells_every_complaint(hq: Desk) -> None:
@@ -216,16 +197,16 @@ async def test_only_those_who_signed_in_see_and_change_the_estate(hq: Desk) -> N
 
 async def test_an_agent_gets_its_own_bundle_alone(hq: Desk) -> None:
     await change(hq, 0, first_steps())
-    assert (await signed(hq, "GET", bundle_path(AGENT), "bundle"))[1]["code"] == "agent_unknown"
+    assert (await hq.signed("GET", bundle_path(AGENT), by=AGENT))[1]["code"] == "agent_unknown"
     await hq.enrol(HARBOUR, AGENT)
     await hq.enrol(PARK, OTHER)
-    status, answer = await signed(hq, "GET", bundle_path(AGENT), "bundle", by=OTHER)
+    status, answer = await hq.signed("GET", bundle_path(AGENT), by=OTHER)
     assert (status, answer["code"]) == (403, "agent_mismatch")
-    status, answer = await signed(hq, "POST", reports_path(AGENT), "reports", REPORT, by=OTHER)
+    status, answer = await hq.signed("POST", reports_path(AGENT), json.dumps(REPORT).encode(), by=OTHER)
     assert (status, answer["code"]) == (403, "agent_mismatch")
     assert (await bundle(hq, by=OTHER)).branch.code == PARK
     await change(hq, 1, (DropBranch(code=HARBOUR),))
-    status, answer = await signed(hq, "GET", bundle_path(AGENT), "bundle")
+    status, answer = await hq.signed("GET", bundle_path(AGENT), by=AGENT)
     assert (status, answer["code"]) == (404, "agent_not_listed")
 
 

@@ -3,12 +3,10 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.network import Host, two_hosts
-from tests.needs import needs_command, needs_root
+from tests.fakes.network import Host
 
 _ANNOUNCE = """
 import asyncio, sys
@@ -52,14 +50,6 @@ async def main():
         await browser.async_cancel()
 asyncio.run(main())
 """
-
-
-@pytest.fixture
-def hosts() -> Iterator[tuple[Host, Host]]:
-    needs_root()
-    needs_command("ip")
-    with two_hosts() as pair:
-        yield pair
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 from aiohttp import ClientSession, DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
-from edge_agent.adapters.staff_http.app import build_staff_app
 from engagement.advertisement.eid import eid_at
 from engagement.advertisement.frames import EddystoneEid, encode_frame
 from engagement.campaign.model import Campaign
@@ -16,6 +15,7 @@ from engagement.estate.bundle import Bundle
 from tests.fakes import shop
 from tests.fakes.counter import OTHER_TOKEN, TILL_TOKEN, Counter, open_counter
 from tests.fakes.guest_server import guest_server, phone
+from tests.fakes.staff_server import staff_app
 from tests.fakes.store_front import MEMBER_CODE, StoreFront, bundle_file
 
 DEARER = {"kind": "cash", "value_minor": 3000, "min_spend_minor": 10_000}
@@ -111,16 +111,11 @@ async def test_a_beacon_that_now_hangs_elsewhere_proves_the_other_zone() -> None
 
 @asynccontextmanager
 async def staff(*campaigns: Campaign) -> AsyncIterator[tuple[Counter, TestClient[Any, Any]]]:
-    async with open_counter(*campaigns) as counter:
-        app = build_staff_app(
-            premises=counter.premises,
-            redeeming=counter.redeeming,
-            cashiers=counter.cashiers,
-            board=counter.board,
-            health=counter.health,
-        )
-        async with TestClient(TestServer(app), cookie_jar=DummyCookieJar()) as client:
-            yield counter, client
+    async with (
+        open_counter(*campaigns) as counter,
+        TestClient(TestServer(staff_app(counter)), cookie_jar=DummyCookieJar()) as client,
+    ):
+        yield counter, client
 
 
 async def asked(client: TestClient[Any, Any], token: str, path: str = "/v1/campaigns") -> int:

@@ -5,9 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-import pytest
-
-from tests.fakes.network import Host, two_hosts
+from tests.fakes.network import Host
 from tests.needs import needs_command, needs_root
 
 _ANNOUNCE = """
@@ -32,14 +30,6 @@ for line in sys.stdin:
         print(box, box.fingerprint, flush=True)
     print("done", flush=True)
 """
-
-
-@pytest.fixture
-def hosts() -> Iterator[tuple[Host, Host]]:
-    needs_root()
-    needs_command("ip")
-    with two_hosts() as pair:
-        yield pair
 
 
 @contextmanager

@@ -9,12 +9,12 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from edge_agent.adapters.staff_http.app import build_staff_app
 from edge_agent.services.status import Status
 from engagement.coupon.base45 import ALPHABET
 from tests.fakes import shop
 from tests.fakes.counter import OTHER_TOKEN, TILL_TOKEN, Counter, open_counter
 from tests.fakes.json_schema import faults
+from tests.fakes.staff_server import staff_app
 
 
 class Api:
@@ -83,16 +83,6 @@ async def api() -> AsyncIterator[Api]:
     ):
         document = await (await client.get("/openapi.json")).json()
         yield Api(counter, client, document)
-
-
-def staff_app(counter: Counter) -> Any:
-    return build_staff_app(
-        premises=counter.premises,
-        redeeming=counter.redeeming,
-        cashiers=counter.cashiers,
-        board=counter.board,
-        health=counter.health,
-    )
 
 
 async def test_accepted_redemption_has_exactly_the_contracts_fields(api: Api) -> None:

@@ -10,13 +10,13 @@ from aiohttp import ClientResponse, DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
 from edge_agent.adapters.barcode import FRAME_SIDE_MIN
-from edge_agent.adapters.staff_http.app import build_staff_app
 from edge_agent.adapters.staff_http.till_page import is_amount, split_scan
 from edge_agent.adapters.wording import Catalogue
 from engagement.till.scanner import Finding
 from tests.eventually import eventually
 from tests.fakes import shop
 from tests.fakes.counter import OTHER_TOKEN, PIN, TILL_TOKEN, Counter, open_counter
+from tests.fakes.staff_server import staff_app
 
 PAGES = (
     "/till",
@@ -69,16 +69,11 @@ class Browser:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with open_counter(shop.campaign(limits={"issue": 9, "issue_per_day": 9})) as counter:
-        app = build_staff_app(
-            premises=counter.premises,
-            redeeming=counter.redeeming,
-            cashiers=counter.cashiers,
-            board=counter.board,
-            health=counter.health,
-        )
-        async with TestClient(TestServer(app), cookie_jar=DummyCookieJar()) as client:
-            yield Browser(counter, client)
+    async with (
+        open_counter(shop.campaign(limits={"issue": 9, "issue_per_day": 9})) as counter,
+        TestClient(TestServer(staff_app(counter)), cookie_jar=DummyCookieJar()) as client,
+    ):
+        yield Browser(counter, client)
 
 
 @pytest.mark.parametrize("path", PAGES)

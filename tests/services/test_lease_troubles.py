@@ -27,6 +27,7 @@ from tests.fakes.leased_store import (
     pool,
 )
 from tests.fakes.ledger import SeededEntropy
+from tests.fakes.storm import Storm
 from tests.fakes.treasury import CalmTreasury, LeaseHq, StormyTreasury
 from tests.fakes.virtual_loop import run_virtually
 
@@ -212,7 +213,8 @@ async def _storm(dice: Random) -> None:
     welcome, stopped = pool(dice.randrange(20, 2000)), pool(200, id="gone", number=9)
     hq = LeaseHq([welcome, stopped], [AGENT, *OTHERS[: dice.randrange(3)]])
     disk = new_disk(SeededEntropy(dice.getrandbits(32)))
-    stormy = StormyTreasury(hq, AGENT, dice)
+    storm = Storm(dice)
+    stormy = StormyTreasury(hq, AGENT, storm)
     given = 0
     for _ in range(5):
         async with boxed(stormy, [welcome, stopped], hq.sealing.root_pem, disk) as box:
@@ -221,7 +223,7 @@ async def _storm(dice: Random) -> None:
             given += trading.result()
             if dice.random() < 0.5:
                 box.store.power_cut(keeps_unacknowledged=dice.random() < 0.5)
-    stormy.calm()
+    storm.calm()
     for other in hq.agents - {AGENT}:
         hq.give_up(other)
     async with boxed(stormy, [welcome], hq.sealing.root_pem, disk) as box:

@@ -28,6 +28,7 @@ from tests.fakes.leased_store import (
 from tests.fakes.ledger import SeededEntropy
 from tests.fakes.shop import shake_campaign
 from tests.fakes.treasury import CalmTreasury, LeaseHq
+from tests.fakes.virtual_loop import until
 
 # Having enough.
 
@@ -81,7 +82,7 @@ async def test_more_is_asked_for_as_soon_as_half_is_gone() -> None:
         while await box.left() > left // 2:
             await box.give()
         await box.give()
-        await box.until(lambda: len(treasury.asked_at_s) > asked, 0.1)
+        await until(lambda: len(treasury.asked_at_s) > asked, 0.1)
         await asyncio.sleep(1)
         assert await box.left() > left // 2
 
@@ -154,7 +155,7 @@ async def test_hq_that_takes_other_things_again_is_asked_at_once() -> None:
         treasury.trouble = lambda: None
         treasury.asked_at_s.clear()
         box.line.reached(box.premises.clock.now())
-        await box.until(lambda: len(treasury.asked_at_s) > 0, 6)
+        await until(lambda: len(treasury.asked_at_s) > 0, 6)
 
 
 # The manners of the line.

@@ -26,7 +26,8 @@ from engagement.journal.event import CampaignStopped, Event, HealthChanged, Lane
 from tests.fakes.ledger import SeededEntropy, health_changed, journal, moment, played
 from tests.fakes.line_to_hq import CalmLine, FakeHq, StormyLine
 from tests.fakes.premises import LoopClock
-from tests.fakes.virtual_loop import run_virtually
+from tests.fakes.storm import Storm
+from tests.fakes.virtual_loop import run_virtually, until
 
 AGENT = AgentName("harbour-1")
 HOUR_S = 3600
@@ -57,15 +58,6 @@ class Box:
 
     def trouble_codes(self) -> set[str]:
         return {trouble.code for trouble in self.line.troubles(self.clock.now())}
-
-    async def until(self, condition: Callable[[], bool], within_s: float) -> float:
-        """Seconds until the condition held. Errors: AssertionError when it does not in time."""
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
-        while not condition():
-            assert loop.time() - began_s <= within_s, f"not within {within_s} s"
-            await asyncio.sleep(0.05)
-        return loop.time() - began_s
 
 
 @asynccontextmanager
@@ -104,8 +96,8 @@ async def test_money_is_at_hq_within_two_seconds() -> None:
     async with boxed(CalmLine(hq)) as box:
         await asyncio.sleep(1234.5)
         await box.put(money(1))
-        assert await box.until(lambda: hq.seqs(Lane.MONEY) == [1], 2) < 1
-        assert await box.until(lambda: box.backlog == 0, 1) < 1
+        assert await until(lambda: hq.seqs(Lane.MONEY) == [1], 2) < 1
+        assert await until(lambda: box.backlog == 0, 1) < 1
         assert box.line.last_contact_ms is not None
 
 
@@ -115,7 +107,7 @@ async def test_what_is_not_money_follows_within_seconds() -> None:
     async with boxed(CalmLine(hq)) as box:
         await asyncio.sleep(100)
         await box.put(played(1), health_changed())
-        await box.until(lambda: box.backlog == 0, 15)
+        await until(lambda: box.backlog == 0, 15)
 
 
 @on_virtual_time
@@ -129,9 +121,9 @@ async def test_after_an_outage_money_goes_first_and_new_money_before_old_telemet
         await box.put(*(money(number) for number in range(ENTRIES_MAX + 1)))
         await asyncio.sleep(HOUR_S)
         line.trouble = lambda batch: None
-        await box.until(lambda: Lane.TELEMETRY in hq.arrived, 60)
+        await until(lambda: Lane.TELEMETRY in hq.arrived, 60)
         await box.put(money(0))
-        await box.until(lambda: box.backlog == 0, 60)
+        await until(lambda: box.backlog == 0, 60)
     first = [Lane.MONEY, Lane.MONEY, Lane.ENGAGEMENT, Lane.TELEMETRY]
     assert hq.arrived[:4] == first
     assert Lane.MONEY in hq.arrived[4:-1]
@@ -164,7 +156,7 @@ async def test_a_line_that_is_away_is_tried_ever_more_slowly() -> None:
         await asyncio.sleep(HOUR_S + 60)
         assert box.trouble_codes() == {"line_down"}
         line.trouble = lambda batch: None
-        await box.until(lambda: box.backlog == 0, 31)
+        await until(lambda: box.backlog == 0, 31)
         assert box.trouble_codes() == set()
 
 
@@ -173,7 +165,7 @@ async def test_a_box_that_loses_power_daily_still_notices_a_line_that_stays_away
     disk = new_disk(SeededEntropy())
     async with boxed(CalmLine(FakeHq()), disk) as box:
         await box.put(money(1))
-        await box.until(lambda: box.backlog == 0, 5)
+        await until(lambda: box.backlog == 0, 5)
     codes: set[str] = set()
     for _ in range(3):
         async with boxed(CalmLine(FakeHq(), trouble=lambda batch: LineDown("no line")), disk) as box:
@@ -191,7 +183,7 @@ async def test_a_busy_hq_is_left_alone_for_as_long_as_it_says() -> None:
         await box.put(money(1))
         await asyncio.sleep(60)
         await box.put(money(2))
-        await box.until(lambda: box.backlog == 0, 200)
+        await until(lambda: box.backlog == 0, 200)
     gaps = [after - before for before, after in zip(line.asked_at_s, line.asked_at_s[1:], strict=False)]
     assert gaps == pytest.approx([90, 40], abs=0.1)
 
@@ -202,12 +194,12 @@ async def test_a_slot_in_an_answer_is_kept_even_by_money_and_by_the_last_sync() 
     line = CalmLine(hq, on_answer=lambda answer: answer.model_copy(update={"slot_ms": 30_000}), takes_s=0)
     async with boxed(line) as box:
         await box.put(money(1))
-        await box.until(lambda: box.backlog == 0, 5)
+        await until(lambda: box.backlog == 0, 5)
         await box.put(money(2))
         await asyncio.sleep(20)
         await box.syncing.last_sync()
         assert box.backlog == 1
-        assert await box.until(lambda: box.backlog == 0, 11) > 5
+        assert await until(lambda: box.backlog == 0, 11) > 5
 
 
 @on_virtual_time
@@ -215,13 +207,13 @@ async def test_an_hq_that_went_back_gets_again_what_it_lost_even_when_nothing_ne
     hq = FakeHq()
     async with boxed(CalmLine(hq)) as box:
         await box.put(money(1), money(2), played(1))
-        await box.until(lambda: box.backlog == 0, 20)
+        await until(lambda: box.backlog == 0, 20)
         hq.back_up()
         await box.put(money(3), money(4))
-        await box.until(lambda: box.backlog == 0, 20)
+        await until(lambda: box.backlog == 0, 20)
         hq.restore()
         assert hq.seqs(Lane.MONEY) == [1, 2]
-        await box.until(lambda: hq.seqs(Lane.MONEY) == [1, 2, 3, 4], 400)
+        await until(lambda: hq.seqs(Lane.MONEY) == [1, 2, 3, 4], 400)
         assert box.trouble_codes() == set()
 
 
@@ -243,12 +235,12 @@ async def test_entries_that_are_gone_hold_their_lane_and_say_so() -> None:
     hq = FakeHq()
     async with boxed(CalmLine(hq)) as box:
         await box.put(*(played(play) for play in range(5)), money(1))
-        await box.until(lambda: box.backlog == 0, 20)
+        await until(lambda: box.backlog == 0, 20)
         await box.store.prune(Lane.ENGAGEMENT, up_to_seq=4)
         hq.restore()
         await box.put(played(6), money(2))
-        await box.until(lambda: hq.seqs(Lane.MONEY) == [1, 2], 30)
-        await box.until(lambda: "journal_missing" in box.trouble_codes(), 30)
+        await until(lambda: hq.seqs(Lane.MONEY) == [1, 2], 30)
+        await until(lambda: "journal_missing" in box.trouble_codes(), 30)
         await asyncio.sleep(HOUR_S)
         assert hq.seqs(Lane.ENGAGEMENT) == []
         assert box.store.backlog()[Lane.ENGAGEMENT] == 1
@@ -260,11 +252,11 @@ async def test_a_journal_that_diverged_holds_its_lane_and_no_other() -> None:
     copied = Disk(epoch=disk.epoch, lease_number=disk.lease_number)
     async with boxed(CalmLine(hq), disk) as box:
         await box.put(money(1), money(2))
-        await box.until(lambda: box.backlog == 0, 5)
+        await until(lambda: box.backlog == 0, 5)
     async with boxed(CalmLine(hq), copied) as box:
         await box.put(money(8), money(9), played(1))
-        await box.until(lambda: box.trouble_codes() == {"journal_diverged"}, 5)
-        await box.until(lambda: hq.seqs(Lane.ENGAGEMENT) == [1], 20)
+        await until(lambda: box.trouble_codes() == {"journal_diverged"}, 5)
+        await until(lambda: hq.seqs(Lane.ENGAGEMENT) == [1], 20)
         asked = hq.asked
         await asyncio.sleep(HOUR_S)
         assert hq.asked - asked < 30
@@ -276,7 +268,7 @@ async def test_an_hq_that_acknowledges_what_was_never_journaled_here_is_not_beli
     line = CalmLine(FakeHq(), on_answer=lambda answer: answer.model_copy(update={"ack": 1000}))
     async with boxed(line) as box:
         await box.put(money(1))
-        await box.until(lambda: box.trouble_codes() == {"journal_diverged"}, 5)
+        await until(lambda: box.trouble_codes() == {"journal_diverged"}, 5)
         assert box.backlog == 1
 
 
@@ -290,10 +282,10 @@ async def test_a_batch_that_hq_cannot_use_holds_its_lane_until_it_can() -> None:
     line = CalmLine(hq, trouble=refuse_money)
     async with boxed(line) as box:
         await box.put(money(1), played(1))
-        await box.until(lambda: hq.seqs(Lane.ENGAGEMENT) == [1], 20)
+        await until(lambda: hq.seqs(Lane.ENGAGEMENT) == [1], 20)
         assert box.trouble_codes() == {"line_refused"}
         line.trouble = lambda batch: None
-        await box.until(lambda: box.backlog == 0, 700)
+        await until(lambda: box.backlog == 0, 700)
         assert box.trouble_codes() == set()
 
 
@@ -310,7 +302,7 @@ async def test_an_agent_that_hq_refuses_waits_and_comes_back_at_once_when_enroll
         assert len(line.asked_at_s) <= 8
         line.trouble = lambda batch: None
         box.line.enrolled.set()
-        await box.until(lambda: box.backlog == 0, 2)
+        await until(lambda: box.backlog == 0, 2)
         assert box.trouble_codes() == set()
 
 
@@ -323,7 +315,7 @@ async def test_entries_that_hq_keeps_apart_are_counted_and_hold_nothing() -> Non
     )
     async with boxed(line) as box:
         await box.put(money(1), money(2))
-        await box.until(lambda: box.backlog == 0, 5)
+        await until(lambda: box.backlog == 0, 5)
         assert box.line.refused_entries == 1
 
 
@@ -336,7 +328,7 @@ async def test_nothing_is_shipped_before_the_agent_is_enrolled() -> None:
         await asyncio.sleep(HOUR_S)
         assert hq.asked == 0
         box.line.enrolled.set()
-        await box.until(lambda: box.backlog == 0, 5)
+        await until(lambda: box.backlog == 0, 5)
 
 
 @on_virtual_time
@@ -356,7 +348,8 @@ def test_after_any_storm_hq_has_exactly_what_the_store_has(seed: int) -> None:
 async def _storm(dice: Random) -> None:
     """Hours of a bad line, crashes of the box, restarts and restores of HQ; then calm, and both sides must be equal."""
     hq, disk = FakeHq(), new_disk(SeededEntropy(dice.getrandbits(32)))
-    line = StormyLine(hq, dice)
+    storm = Storm(dice, refusals=[lambda: BatchRefused("malformed_batch")])
+    line = StormyLine(hq, storm)
     for _ in range(4):
         async with boxed(line, disk) as box:
             await asyncio.wait(
@@ -365,10 +358,10 @@ async def _storm(dice: Random) -> None:
             if dice.random() < 0.5:
                 # What the process knows dies with it; only the disk goes on.
                 box.store.power_cut(keeps_unacknowledged=dice.random() < 0.5)
-    line.calm()
+    storm.calm()
     async with boxed(line, disk) as box:
         await box.put(money(0), played(0), health_changed())
-        await box.until(lambda: box.backlog == 0, 2 * HOUR_S)
+        await until(lambda: box.backlog == 0, 2 * HOUR_S)
         await asyncio.sleep(2 * HOUR_S)
         for lane in Lane:
             kept: list[Entry] = await box.store.entries(lane, after_seq=0, limit=10**6)

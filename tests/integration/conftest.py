@@ -1,0 +1,9 @@
+"""Which fixtures integration tests share."""
+
+from tests.fakes.cloud_fixtures import browser as browser
+from tests.fakes.cloud_fixtures import enrolled as enrolled
+from tests.fakes.cloud_fixtures import home as home
+from tests.fakes.cloud_fixtures import hq as hq
+from tests.fakes.cloud_fixtures import running as running
+from tests.fakes.cloud_fixtures import visitor as visitor
+from tests.fakes.network_fixtures import hosts as hosts
