@@ -157,16 +157,18 @@ async def record(
         waiting.append(advertisement)
 
     writer = _Writer(out, change, tally)
+    trouble: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(radio.listen(take))
             await _write_until(stopped, seconds, lambda: writer.write(waiting))
             listening.cancel()
     except* (RadioLost, OSError) as several:
-        if isinstance(trouble := several.exceptions[0], RadioLost):
-            writer.write(waiting)
-        raise trouble from None
-    writer.write(waiting)
+        trouble = several.exceptions[0]
+    if not isinstance(trouble, OSError):
+        writer.write(waiting)
+    if trouble is not None:
+        raise trouble
     return tally
 
 

@@ -90,12 +90,13 @@ class Supervisor:
         return None
 
     async def _ends_within(self, process: Process, limit_s: float) -> bool:
+        # Not asyncio.timeout(): in a task that is being cancelled, Debian 12's Python ends it as cancelled.
+        ending = asyncio.ensure_future(process.wait())
         try:
-            async with asyncio.timeout(limit_s):
-                await process.wait()
-        except TimeoutError:
-            return False
-        return True
+            ended, _ = await asyncio.wait({ending}, timeout=limit_s)
+        finally:
+            ending.cancel()
+        return bool(ended)
 
     async def _stop(self, process: Process) -> None:
         """Does nothing to a process that has ended."""

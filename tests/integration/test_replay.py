@@ -274,7 +274,9 @@ def test_several_branches_need_a_choice(tmp_path: Path) -> None:
     branch = INVENTORY.split("branches:\n")[1]
     path = tmp_path / "two.yaml"
     path.write_text(
-        INVENTORY + branch.replace("TEST", "OTHER").replace("minor: 2", "minor: 3"), encoding="utf-8"
+        INVENTORY
+        + branch.replace("TEST", "OTHER").replace("test-1", "other-1").replace("minor: 2", "minor: 3"),
+        encoding="utf-8",
     )
     run = replay_lines([line(0)], path)
     assert run.code == 2

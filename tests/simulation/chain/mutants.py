@@ -39,6 +39,17 @@ def _unfenced(disk: HqDisk, incarnation: str) -> None:
     disk.rights.file = replace(disk.rights.file.copy(), incarnation=incarnation)
 
 
+class _NeverFenced(_Wrapped):
+    """Grants again at once, whatever a restore has forgotten."""
+
+    async def move(
+        self, key: LeaseKey, campaigns: Set[CampaignId], rule: Callable[[Books], M], *, expected: Expected
+    ) -> M:
+        moved: M = await self._inner.move(key, campaigns, rule, expected=expected)
+        self._inner.file.is_fenced = False
+        return moved
+
+
 class _KeepsLater(_Wrapped):
     """Answers that a batch is kept, and keeps it with the next one; a crash in between loses it."""
 
@@ -164,7 +175,7 @@ def _store(on_store: Any) -> ChainBuild:
 
 
 MUTANTS: Mapping[str, ChainBuild] = {
-    "HQ that is put back without a fence": _hq(on_restore=_unfenced),
+    "HQ that is put back without a fence": _hq(on_restore=_unfenced, on_rights=_NeverFenced),
     "HQ that answers before a batch is kept": _hq(on_storage=_KeepsLater),
     "HQ that loses the last line of a batch": _hq(on_storage=_LosesLines),
     "HQ that books a line twice": _hq(on_storage=_TakesTwice),
