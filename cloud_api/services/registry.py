@@ -37,7 +37,8 @@ class Registry:
         return next((each.known for each in self._agents.values() if each.known.number == number), None)
 
     def all(self) -> Iterable[KnownAgent]:
-        return [each.known for each in self._agents.values()]
+        """Also for the storage's thread, while an agent is being added: a list of a dict's values is made in one go."""
+        return [each.known for each in list(self._agents.values())]
 
     def public_key_of(self, name: str) -> bytes | None:
         """The key whose signature counts; None for strangers, and for agents that were revoked or never enrolled."""
