@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 from typing import ClassVar, Final
 
 from edge_agent.ports import (
@@ -44,7 +45,8 @@ BODIES_BYTES_MAX: Final = 256 * 1024
 _BREATH_S: Final = 0.1
 # What is not money may wait so long: a batch of a few entries costs as much line as one of twenty.
 _LOOK_S: Final = 10.0
-# A line with nothing to ship is tried so often: HQ sees that the store lives, and we see an HQ that lost entries.
+# A lane with nothing to ship is tried so often: HQ sees that the store lives, and we see an HQ that lost entries of it,
+# which the answers to other lanes do not tell.
 _KNOCK_EVERY_S: Final = 300.0
 # What HQ refuses for a reason that waiting does not cure is offered again so often, for a person may have cured it.
 _REFUSED_S: Final = 600.0
@@ -80,7 +82,9 @@ class Syncing:
         # Up to where each lane was shipped; behind what is confirmed when HQ asks for older entries again.
         self._shipped = dict(store.confirmed)
         self._held_until_s: dict[Lane, float] = {}
-        self._not_before_s = self._heard_s = clock.mono_s()
+        self._not_before_s = clock.mono_s()
+        # When HQ last answered to each lane.
+        self._heard_s = dict.fromkeys(Lane, clock.mono_s())
         self._attempt = 0
         self._contact_kept: Moment | None = None
 
@@ -138,11 +142,13 @@ class Syncing:
 
     async def _knock_if_due(self) -> Batch | None:
         """The last entry that HQ has, once more: it changes nothing there, and shows whether HQ still has it."""
-        if self._clock.mono_s() - self._heard_s < _KNOCK_EVERY_S:
-            return None
+        now_s = self._clock.mono_s()
         for lane, confirmed in self._store.confirmed.items():
-            if confirmed and self._held_until_s.get(lane, 0.0) <= self._clock.mono_s():
-                return await self._batch_after(lane, confirmed - 1, 1)
+            is_due = now_s - self._heard_s[lane] >= _KNOCK_EVERY_S
+            if not confirmed or not is_due or self._held_until_s.get(lane, 0.0) > now_s:
+                continue
+            if (batch := await self._batch_after(lane, confirmed - 1, 1)) is not None:
+                return batch
         return None
 
     async def _batch_after(self, lane: Lane, after_seq: int, entries_max: int) -> Batch | None:
@@ -172,18 +178,18 @@ class Syncing:
         except LineRefused as refused:
             return self._was_refused(refused)
         except LineBusy as busy:
-            self._heard()
+            self._heard(batch.lane)
             return max(busy.slot_ms, _SLOT_MS_MIN) / 1000
         except LineGap as gap:
-            self._heard()
+            self._heard(batch.lane)
             return self._go_back(batch, gap.expected)
         except BatchDiverged:
-            self._heard()
+            self._heard(batch.lane)
             return self._hold(batch.lane, DIVERGED)
         except BatchRefused as refused:
-            self._heard()
+            self._heard(batch.lane)
             return self._hold(batch.lane, refused.code, refused.detail)
-        self._heard()
+        self._heard(batch.lane)
         return await self._acknowledged(batch, answer)
 
     async def _acknowledged(self, batch: Batch, answer: BatchAnswer) -> float:
@@ -201,11 +207,16 @@ class Syncing:
         return answer.slot_ms / 1000
 
     def _go_back(self, batch: Batch, expected: int) -> float:
-        """HQ lacks entries that it once confirmed: it was restored from a backup. They are sent again."""
+        """HQ lacks entries that it once confirmed: it was restored from a backup. They are sent again.
+
+        It may lack some of every other lane as well, so those are tried at once.
+        """
         if not 1 <= expected < batch.first_seq:
             return self._hold(batch.lane, "gap", f"HQ waits for {expected}, sent was {batch.first_seq}")
         _LOG.warning("HQ lacks entries", extra={"lane": batch.lane.value, "expected": expected})
         self._shipped[batch.lane] = expected - 1
+        for lane in set(Lane) - {batch.lane}:
+            self._heard_s[lane] = -inf
         return _GAP_S
 
     def _went_down(self, cause: str) -> float:
@@ -222,11 +233,11 @@ class Syncing:
         self._line.enrolled.clear()
         return _REFUSED_S
 
-    def _heard(self) -> None:
+    def _heard(self, lane: Lane) -> None:
         if self._line.down_because is not None or self._line.refused_code is not None:
             _LOG.info("HQ is reached again")
         self._attempt = 0
-        self._heard_s = self._clock.mono_s()
+        self._heard_s[lane] = self._clock.mono_s()
         self._line.reached(self._clock.now())
 
     def _hold(self, lane: Lane, code: str, detail: str = "") -> float:
