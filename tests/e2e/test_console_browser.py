@@ -52,7 +52,7 @@ def home(tmp_path: Path) -> CloudHome:
     return CloudHome(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def enrolled() -> Enrolled:
     return ((HARBOUR, AGENT),)
 

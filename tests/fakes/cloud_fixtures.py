@@ -1,25 +1,37 @@
-"""HQ for a test: a real cloud of its own, its desk and a browser at it. A module overrides what it wants otherwise."""
+"""HQ for a test: a real cloud, its desk and a browser at it. A module overrides what it wants otherwise.
 
-from collections.abc import AsyncIterator
+``running``, ``hq``, ``visitor`` and ``browser`` are the test's own; what begins with ``still`` is at one cloud for all tests
+of a module that change nothing there.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from engagement.ids import AgentName, BranchCode
 from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk, cloud, desk
+from tests.fakes.hq import CHAIN, Chain
 from tests.fakes.plain_browser import PlainBrowser, plain_browser
 
 Enrolled = tuple[tuple[BranchCode, AgentName], ...]
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> CloudHome:
-    return CloudHome(tmp_path)
+@pytest.fixture(scope="module")
+def laid_out() -> Chain | None:
+    """What the desk applies before the tests."""
+    return CHAIN
 
 
 @pytest.fixture
+def home(tmp_path: Path, laid_out: Chain | None) -> CloudHome:
+    return CloudHome(tmp_path, laid_out=laid_out)
+
+
+@pytest.fixture(scope="module")
 def enrolled() -> Enrolled:
-    """Whom the desk enrols before the test."""
+    """Whom the desk enrols before the tests."""
     return ()
 
 
@@ -34,8 +46,7 @@ async def hq(running: CloudProcess, enrolled: Enrolled) -> AsyncIterator[Desk]:
     """Signed in."""
     async with desk(running.home) as opened:
         await opened.sign_in()
-        for branch, agent in enrolled:
-            await opened.enrol(branch, agent)
+        await _enrol(opened, enrolled)
         yield opened
 
 
@@ -51,3 +62,50 @@ async def browser(visitor: PlainBrowser) -> PlainBrowser:
     """Signed in."""
     await visitor.sign_in()
     return visitor
+
+
+@pytest.fixture(scope="module")
+def still_home(
+    tmp_path_factory: pytest.TempPathFactory, laid_out: Chain | None, enrolled: Enrolled
+) -> Iterator[CloudHome]:
+    home = CloudHome(tmp_path_factory.mktemp("still"), laid_out=laid_out)
+    process = CloudProcess(home)
+
+    async def prepare() -> None:
+        await process.run()
+        async with desk(home) as opened:
+            await opened.sign_in()
+            await _enrol(opened, enrolled)
+
+    try:
+        asyncio.run(prepare())
+        yield home
+    finally:
+        process.kill()
+
+
+@pytest.fixture
+async def still_hq(still_home: CloudHome) -> AsyncIterator[Desk]:
+    """Signed in."""
+    async with desk(still_home) as opened:
+        await opened.sign_in()
+        yield opened
+
+
+@pytest.fixture
+async def still_visitor(still_home: CloudHome) -> AsyncIterator[PlainBrowser]:
+    """Not signed in."""
+    async with plain_browser(still_home) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def still_browser(still_visitor: PlainBrowser) -> PlainBrowser:
+    """Signed in."""
+    await still_visitor.sign_in()
+    return still_visitor
+
+
+async def _enrol(opened: Desk, enrolled: Enrolled) -> None:
+    for branch, agent in enrolled:
+        await opened.enrol(branch, agent)

@@ -187,20 +187,20 @@ async def test_a_claim_is_for_one_machine(hq: Desk) -> None:
     assert (status, answer["code"]) == (404, "agent_not_listed")
 
 
-async def test_nobody_looks_without_signing_in(hq: Desk) -> None:
-    token = hq.token
+async def test_nobody_looks_without_signing_in(still_hq: Desk) -> None:
+    token = still_hq.token
     for wrong in (None, "x" * 43):
-        hq.token = wrong
+        still_hq.token = wrong
         for path in ("/v1/branches", "/v1/agents", "/v1/campaigns", TODAY):
-            status, answer = await hq.ask("GET", path)
+            status, answer = await still_hq.ask("GET", path)
             assert (status, answer["code"]) == (401, "token_unknown" if wrong else "token_missing")
-        assert (await hq.ask("POST", "/v1/claims", {"branch": HARBOUR, "agent": AGENT}))[0] == 401
-    status, answer = await hq.ask("POST", "/v1/sessions", {"user": USER, "password": PASSWORD + "x"})
+        assert (await still_hq.ask("POST", "/v1/claims", {"branch": HARBOUR, "agent": AGENT}))[0] == 401
+    status, answer = await still_hq.ask("POST", "/v1/sessions", {"user": USER, "password": PASSWORD + "x"})
     assert (status, answer["code"]) == (401, "password_wrong")
-    hq.token = token
-    assert (await hq.ask("GET", "/v1/branches"))[0] == 200
-    assert (await hq.ask("DELETE", "/v1/sessions"))[0] == 204
-    assert (await hq.ask("GET", "/v1/branches"))[0] == 401
+    still_hq.token = token
+    assert (await still_hq.ask("GET", "/v1/branches"))[0] == 200
+    assert (await still_hq.ask("DELETE", "/v1/sessions"))[0] == 204
+    assert (await still_hq.ask("GET", "/v1/branches"))[0] == 401
 
 
 async def test_the_cookie_opens_what_the_token_does_but_not_for_other_sites(hq: Desk) -> None:
@@ -227,8 +227,8 @@ async def test_the_cookie_opens_what_the_token_does_but_not_for_other_sites(hq: 
         "?from=1&to=2",
     ],
 )
-async def test_a_query_that_makes_no_sense_is_told(hq: Desk, query: str) -> None:
-    status, answer = await hq.ask("GET", "/v1/reports/funnel" + query)
+async def test_a_query_that_makes_no_sense_is_told(still_hq: Desk, query: str) -> None:
+    status, answer = await still_hq.ask("GET", "/v1/reports/funnel" + query)
     assert (status, answer["code"]) == (422, "invalid_fields")
 
 

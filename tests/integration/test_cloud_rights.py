@@ -24,7 +24,7 @@ LIABILITY_MINOR = WELCOME.offer.liability_minor
 BUDGET = Amount(units=WELCOME.budget.units, minor=WELCOME.budget.spend_minor)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def enrolled() -> Enrolled:
     return (HARBOUR, AGENT), (PARK, OTHER)
 

@@ -18,7 +18,7 @@ REVOKE = "/v1/agents/{agent}/revoke"
 LETTERS = "/v1/dead-letters"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def enrolled() -> Enrolled:
     return (HARBOUR, AGENT), (PARK, OTHER)
 
@@ -130,13 +130,13 @@ async def test_pages_of_letters(hq: Desk) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "after=x", "after=1-", "agent="])
-async def test_queries_that_cannot_be_used(hq: Desk, query: str) -> None:
-    status, answer = await hq.ask("GET", f"{LETTERS}?{query}")
+async def test_queries_that_cannot_be_used(still_hq: Desk, query: str) -> None:
+    status, answer = await still_hq.ask("GET", f"{LETTERS}?{query}")
     assert (status, answer["code"]) == (422, "invalid_fields")
     named = query.partition("=")[0]
     assert [each["field"] for each in answer["errors"]] == [named]
 
 
-async def test_a_body_that_is_no_order_judges_nothing(hq: Desk) -> None:
-    status, answer = await hq.ask("POST", LETTERS + "/judge", raw=json.dumps({"after": 3}).encode())
+async def test_a_body_that_is_no_order_judges_nothing(still_hq: Desk) -> None:
+    status, answer = await still_hq.ask("POST", LETTERS + "/judge", raw=json.dumps({"after": 3}).encode())
     assert (status, answer["code"]) == (422, "invalid_fields")

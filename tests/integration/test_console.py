@@ -21,7 +21,7 @@ DAY = "/?from=2026-11-21&to=2026-11-21"
 _HAS_NUMBER = r'data-campaign="welcome".*?data-of="{}">([^<]*)<'
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def enrolled() -> Enrolled:
     return ((HARBOUR, AGENT),)
 
@@ -36,15 +36,15 @@ def code_of(serial: int) -> str:
     return make_short_code(key=b"k", agent_number=1, lease_number=1, serial=serial, not_before_min=1)
 
 
-async def test_without_a_session_there_is_only_the_way_in(visitor: PlainBrowser) -> None:
+async def test_without_a_session_there_is_only_the_way_in(still_visitor: PlainBrowser) -> None:
     for path in ("/", DAY, "/coupon"):
-        response, html = await visitor.get(path)
+        response, html = await still_visitor.get(path)
         assert response.status == 200
         assert 'action="/signin"' in html
         assert "welcome" not in html
-    response, html = await visitor.post("/coupon", {"code": code_of(1)})
+    response, html = await still_visitor.post("/coupon", {"code": code_of(1)})
     assert 'action="/signin"' in html
-    response, _ = await visitor.get("/events")
+    response, _ = await still_visitor.get("/events")
     assert response.status == 401
 
 
@@ -79,34 +79,34 @@ async def test_guessing_is_slowed_as_at_the_api(visitor: PlainBrowser, hq: Desk)
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.test", "null", None])
-async def test_another_site_changes_nothing(visitor: PlainBrowser, origin: str | None) -> None:
-    response, html = await visitor.post("/signin", {"user": USER, "password": PASSWORD}, origin=origin)
+async def test_another_site_changes_nothing(still_visitor: PlainBrowser, origin: str | None) -> None:
+    response, html = await still_visitor.post("/signin", {"user": USER, "password": PASSWORD}, origin=origin)
     assert (response.status, response.cookies) == (403, {})
     assert "did not come from our own page" in html
-    await visitor.sign_in()
-    response, _ = await visitor.post("/signout", {}, origin=origin)
+    await still_visitor.sign_in()
+    response, _ = await still_visitor.post("/signout", {}, origin=origin)
     assert response.status == 403
-    _, html = await visitor.get("/")
+    _, html = await still_visitor.get("/")
     assert 'action="/signout"' in html
 
 
-async def test_forms_that_are_none(visitor: PlainBrowser) -> None:
-    headers = {"Origin": visitor.url}
+async def test_forms_that_are_none(still_visitor: PlainBrowser) -> None:
+    headers = {"Origin": still_visitor.url}
     for data, content_type, status in (
         (b"{}", "application/json", 415),
         (b"user=" + b"a" * 20_000, "application/x-www-form-urlencoded", 413),
         (b"user=\xff", "application/x-www-form-urlencoded", 400),
         (b"&".join([b"a=b"] * 50), "application/x-www-form-urlencoded", 400),
     ):
-        async with visitor.session.post(
-            visitor.url + "/signin", data=data, headers=headers | {"Content-Type": content_type}
+        async with still_visitor.session.post(
+            still_visitor.url + "/signin", data=data, headers=headers | {"Content-Type": content_type}
         ) as response:
             assert response.status == status
             assert response.content_type == "text/html"
 
 
-async def test_nothing_may_run_or_be_framed(visitor: PlainBrowser) -> None:
-    response, html = await visitor.get("/")
+async def test_nothing_may_run_or_be_framed(still_visitor: PlainBrowser) -> None:
+    response, html = await still_visitor.get("/")
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -115,11 +115,11 @@ async def test_nothing_may_run_or_be_framed(visitor: PlainBrowser) -> None:
     assert "<script>" not in html
     asset = re.search(r'href="(/assets/[^"]+\.css)"', html)
     assert asset is not None
-    response, style = await visitor.get(asset[1])
+    response, style = await still_visitor.get(asset[1])
     assert (response.status, response.content_type) == (200, "text/css")
     assert "immutable" in response.headers["Cache-Control"]
     assert "prefers-color-scheme" in style
-    response, _ = await visitor.get("/assets/x/base.html")
+    response, _ = await still_visitor.get("/assets/x/base.html")
     assert response.status == 404
 
 
@@ -181,18 +181,18 @@ async def test_one_coupons_life(visitor: PlainBrowser, hq: Desk) -> None:
         assert "<b>" not in html.replace("<b>Beckon", "").replace(f"<b>{USER}", "")
 
 
-async def test_chinese_by_the_browser_or_by_choice(visitor: PlainBrowser) -> None:
-    _, html = await visitor.get("/", **{"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
+async def test_chinese_by_the_browser_or_by_choice(still_visitor: PlainBrowser) -> None:
+    _, html = await still_visitor.get("/", **{"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
     assert '<html lang="zh-Hans">' in html
     assert "登录" in html
-    _, html = await visitor.get("/?lang=zh-Hans")
+    _, html = await still_visitor.get("/?lang=zh-Hans")
     assert '<html lang="zh-Hans">' in html
-    await visitor.sign_in()
-    response, html = await visitor.get(DAY)
+    await still_visitor.sign_in()
+    response, html = await still_visitor.get(DAY)
     assert "已核销" in html
     assert response.headers["Content-Language"] == "zh-Hans"
     assert 'href="?from=2026-11-21&amp;to=2026-11-21&amp;lang=en"' in html
-    _, html = await visitor.get("/?lang=xx")
+    _, html = await still_visitor.get("/?lang=xx")
     assert '<html lang="en">' in html
 
 

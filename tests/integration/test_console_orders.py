@@ -8,17 +8,17 @@ from engagement.estate.estate import Change, PublishCampaign
 from engagement.journal.event import Lane
 from tests.fakes import shop
 from tests.fakes.cloud_fixtures import Enrolled
-from tests.fakes.cloud_process import CloudProcess, Desk
+from tests.fakes.cloud_process import Desk
 from tests.fakes.happenings import money
 from tests.fakes.hq import AGENT, ALWAYS, HARBOUR, Journal
-from tests.fakes.plain_browser import PlainBrowser, plain_browser
+from tests.fakes.plain_browser import PlainBrowser
 
 AGENT_PAGE = f"/agents/{AGENT}"
 STOP = "/campaigns/welcome/stop"
 ORDERS = (STOP, f"{AGENT_PAGE}/revoke", f"{AGENT_PAGE}/judge")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def enrolled() -> Enrolled:
     return ((HARBOUR, AGENT),)
 
@@ -71,34 +71,35 @@ async def test_a_campaign_is_stopped_everywhere(
     assert re.search(r'data-campaign="welcome".*?Stopped', html, re.DOTALL)
 
 
-async def test_a_stop_without_a_choice_stops_nothing(browser: PlainBrowser, hq: Desk) -> None:
+async def test_a_stop_without_a_choice_stops_nothing(still_browser: PlainBrowser, still_hq: Desk) -> None:
     for form in ({}, {"coupons": "burnt"}):
-        response, html = await browser.post(STOP, form)
+        response, html = await still_browser.post(STOP, form)
         assert response.status == 400
         assert "cannot be read" in html
-    assert await campaign_state(hq) == "running"
+    assert await campaign_state(still_hq) == "running"
 
 
 @pytest.mark.parametrize("address", ORDERS)
 @pytest.mark.parametrize("origin", ["https://elsewhere.test", "null", None])
 async def test_no_other_site_orders_anything(
-    browser: PlainBrowser, hq: Desk, address: str, origin: str | None
+    still_browser: PlainBrowser, still_hq: Desk, address: str, origin: str | None
 ) -> None:
-    response, html = await browser.post(address, {"coupons": "refused"}, origin=origin)
+    response, html = await still_browser.post(address, {"coupons": "refused"}, origin=origin)
     assert response.status == 403
     assert "did not come from our own page" in html
-    await _nothing_was_done(hq)
+    await _nothing_was_done(still_hq)
 
 
 @pytest.mark.parametrize("address", ORDERS)
-async def test_nobody_orders_without_a_session(running: CloudProcess, hq: Desk, address: str) -> None:
-    async with plain_browser(running.home) as stranger:
-        for send in (stranger.get(address), stranger.post(address, {"coupons": "refused"})):
-            response, html = await send
-            assert response.status in (200, 405)
-            assert "harbour-1" not in html
-            assert "20 off" not in html
-    await _nothing_was_done(hq)
+async def test_nobody_orders_without_a_session(
+    still_visitor: PlainBrowser, still_hq: Desk, address: str
+) -> None:
+    for send in (still_visitor.get(address), still_visitor.post(address, {"coupons": "refused"})):
+        response, html = await send
+        assert response.status in (200, 405)
+        assert "harbour-1" not in html
+        assert "20 off" not in html
+    await _nothing_was_done(still_hq)
 
 
 async def _nothing_was_done(hq: Desk) -> None:
@@ -199,7 +200,9 @@ async def test_campaigns_that_are_over_are_out_of_the_way(browser: PlainBrowser,
 @pytest.mark.parametrize(
     "address", ["/agents/nobody", "/agents/nobody/revoke", "/campaigns/none", "/campaigns/none/stop"]
 )
-async def test_what_hq_does_not_know_has_no_page(browser: PlainBrowser, hq: Desk, address: str) -> None:
-    response, html = await browser.get(address)
+async def test_what_hq_does_not_know_has_no_page(
+    still_browser: PlainBrowser, still_hq: Desk, address: str
+) -> None:
+    response, html = await still_browser.get(address)
     assert response.status == 404
     assert "HQ knows nothing by this name" in html

@@ -18,7 +18,7 @@ AGENT_PAGE = f"/agents/{AGENT}"
 BUDGET = 1000
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def enrolled() -> Enrolled:
     return (HARBOUR, AGENT), (PARK, OTHER)
 

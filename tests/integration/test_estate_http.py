@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from engagement.ids import AgentName, BranchCode, CampaignId
 from engagement.line.addresses import bundle_path, reports_path
 from engagement.line.seal import SealKind, open_seal
 from tests.fakes import shop
-from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk
+from tests.fakes.cloud_process import CloudProcess, Desk
 from tests.fakes.estates import access, branch, publish, put
 from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK
 
@@ -28,10 +27,9 @@ REPORT = {"bundle_sequence": 0, "status": "ok", "issues": [], "backlog": {"money
 BEACON = {"name": "tag", "role": "tag", "altbeacon": {"id": "ab" * 20}}
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> CloudHome:
-    """Of an HQ that knows nothing yet."""
-    return CloudHome(tmp_path, laid_out=None)
+@pytest.fixture(scope="module")
+def laid_out() -> None:
+    """HQ knows nothing yet."""
 
 
 async def change(hq: Desk, base: int, steps: Iterable[Step]) -> tuple[int, Any]:
@@ -171,27 +169,29 @@ async def test_a_refused_change_tells_every_complaint(hq: Desk) -> None:
         (b'{"base": 0, "steps": [{"step": "put_branch", "branch": {}}]}', 422, "invalid_fields"),
     ],
 )
-async def test_what_is_no_change_is_refused(hq: Desk, raw: bytes, status: int, code: str) -> None:
-    answered, answer = await hq.ask("POST", "/v1/estate/changes", raw=raw)
+async def test_what_is_no_change_is_refused(still_hq: Desk, raw: bytes, status: int, code: str) -> None:
+    answered, answer = await still_hq.ask("POST", "/v1/estate/changes", raw=raw)
     assert (answered, answer["code"]) == (status, code)
-    assert (await estate(hq)).revision == 0
+    assert (await estate(still_hq)).revision == 0
 
 
-async def test_a_change_has_an_end(hq: Desk) -> None:
-    headers = {"Authorization": f"Bearer {hq.token}"}
+async def test_a_change_has_an_end(still_hq: Desk) -> None:
+    headers = {"Authorization": f"Bearer {still_hq.token}"}
     body = BytesIO(b" " * (64 * 2**20 + 1))
-    async with hq.session.post(hq.home.url + "/v1/estate/changes", data=body, headers=headers) as response:
+    async with still_hq.session.post(
+        still_hq.home.url + "/v1/estate/changes", data=body, headers=headers
+    ) as response:
         assert (response.status, (await response.json(content_type=None))["code"]) == (413, "too_large")
 
 
-async def test_only_those_who_signed_in_see_and_change_the_estate(hq: Desk) -> None:
-    hq.token = None
+async def test_only_those_who_signed_in_see_and_change_the_estate(still_hq: Desk) -> None:
+    still_hq.token = None
     for method, path, route in (
         ("GET", "/v1/estate", ""),
         ("POST", "/v1/estate/changes", ""),
         ("POST", "/v1/campaigns/welcome/stop", STOP_ROUTE),
     ):
-        status, answer = await hq.ask(method, path, {} if method == "POST" else None, route=route)
+        status, answer = await still_hq.ask(method, path, {} if method == "POST" else None, route=route)
         assert (status, answer["code"]) == (401, "token_missing")
 
 
@@ -244,6 +244,6 @@ async def test_reports_that_cannot_be_used_are_refused(hq: Desk) -> None:
     assert (status, answer["code"]) == (413, "too_large")
 
 
-async def test_a_campaign_that_was_never_published_cannot_be_stopped(hq: Desk) -> None:
-    status, answer = await hq.ask("POST", "/v1/campaigns/none/stop", {}, route=STOP_ROUTE)
+async def test_a_campaign_that_was_never_published_cannot_be_stopped(still_hq: Desk) -> None:
+    status, answer = await still_hq.ask("POST", "/v1/campaigns/none/stop", {}, route=STOP_ROUTE)
     assert (status, answer["code"]) == (404, "campaign_unknown")
