@@ -91,12 +91,11 @@ class Supervisor:
 
     async def _ends_within(self, process: Process, limit_s: float) -> bool:
         # Not asyncio.timeout(): in a task that is being cancelled, Debian 12's Python ends it as cancelled.
-        ending = asyncio.ensure_future(process.wait())
         try:
-            ended, _ = await asyncio.wait({ending}, timeout=limit_s)
-        finally:
-            ending.cancel()
-        return bool(ended)
+            await asyncio.wait_for(process.wait(), limit_s)
+        except TimeoutError:
+            return False
+        return True
 
     async def _stop(self, process: Process) -> None:
         """Does nothing to a process that has ended."""
