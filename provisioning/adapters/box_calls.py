@@ -51,6 +51,11 @@ def _exchange(box: FoundBox, method: str, path: str, body: bytes | None) -> byte
         raise BoxSilent(f"it does not answer ({failure})") from failure
     finally:
         connection.close()
+    if answer.status == http.client.NOT_FOUND:
+        # Also the store of a box that was revoked: it goes on, and only somebody at the box can bring it back.
+        raise BoxSilent(
+            "what answers waits for no setting up; a store that is open takes a code of --print, typed at it"
+        )
     if answer.status >= 400:
         raise BoxSilent(_detail(content) or f"it answers {answer.status}")
     return content

@@ -18,19 +18,15 @@ from engagement.line.claim import parse_claim, request_mac
 from engagement.line.setup import CLAIM_PATH, SETUP_PATH, SealedClaim
 from provisioning.adapters.certificates import ensure_certificates
 from provisioning.services.claiming import BoxSilent
-from tests.fakes.cloud_process import PASSWORD, USER, CloudHome, Desk, cloud, desk
+from tests.fakes.cloud_process import PASSWORD, USER, Desk
 from tests.fakes.hq import AGENT, HARBOUR
 from tests.fakes.new_box import NewBox
 from tests.house.tree import ROOT
 
 
 @pytest.fixture
-async def hq(tmp_path: Path) -> AsyncIterator[Desk]:
-    """Signed in, and not certified."""
-    home = CloudHome(tmp_path)
-    async with cloud(home), desk(home) as opened:
-        await opened.sign_in(certify=False)
-        yield opened
+def hq(fresh: Desk) -> Desk:
+    return fresh
 
 
 @contextmanager
@@ -186,6 +182,13 @@ async def test_a_call_that_cannot_work_is_told(
     code, said, complained = await beckon(hq, "enrol", *words)
     assert (code, says in complained) == (exit_code, True), complained
     assert said == ""
+
+
+async def test_what_is_open_for_something_else_is_told_apart_from_a_new_box(hq: Desk) -> None:
+    await hq.certify()
+    at = ("--at", f"127.0.0.1:{hq.home.port}", "--box", "0000-0000")
+    code, _, complained = await beckon(hq, "enrol", HARBOUR, AGENT, *at)
+    assert (code, "waits for no setting up" in complained, "--print" in complained) == (1, True, True)
 
 
 async def test_another_root_certifies_only_when_it_is_forced(hq: Desk, tmp_path: Path) -> None:
