@@ -226,7 +226,7 @@ async def watching_bluez() -> AsyncIterator[BluezWatch]:
             await bus.connect()
     except BUS_FAULTS as fault:
         raise BusLost(
-            "the system message bus (D-Bus) cannot be reached; is the dbus service running?"
+            "the system message bus (D-Bus) cannot be reached; perhaps the dbus service does not run"
         ) from fault
     try:
         watch = BluezWatch(bus)
