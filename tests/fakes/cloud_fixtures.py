@@ -1,6 +1,6 @@
 """HQ for a test: a real cloud, its desk and a browser at it. A module overrides what it wants otherwise.
 
-``running``, ``hq``, ``visitor`` and ``browser`` are the test's own; what begins with ``still`` is at one cloud for all tests
+``running``, ``hq``, ``fresh``, ``visitor`` and ``browser`` are the test's own; what begins with ``still`` is at one cloud for all tests
 of a module that change nothing there.
 """
 
@@ -47,6 +47,14 @@ async def hq(running: CloudProcess, enrolled: Enrolled) -> AsyncIterator[Desk]:
     async with desk(running.home) as opened:
         await opened.sign_in()
         await _enrol(opened, enrolled)
+        yield opened
+
+
+@pytest.fixture
+async def fresh(running: CloudProcess) -> AsyncIterator[Desk]:
+    """Signed in, and HQ's key not certified."""
+    async with desk(running.home) as opened:
+        await opened.sign_in(certify=False)
         yield opened
 
 

@@ -184,3 +184,11 @@ def kill(up: Up, program: str) -> dict[str, Any]:
     os.kill(old, signal.SIGKILL)
     until(lambda: pid_of(up, program) not in (None, old), START_S, lambda: up.text)
     return up.facts()
+
+
+def sell(up: Up, shopper: str, sold: int, *, within_s: float = LINE_S) -> dict[str, Any]:
+    """``run.json``, once another welcome coupon is redeemed, and HQ knows of as many as were ``sold`` in all."""
+    facts = up.facts()
+    assert redeem_welcome(facts, shopper)["decision"] == "accepted"
+    until(lambda: Hq(facts).welcome() == (sold, sold, sold * 2_000), within_s, lambda: up.text)
+    return facts

@@ -2,6 +2,7 @@
 
 from tests.fakes.cloud_fixtures import browser as browser
 from tests.fakes.cloud_fixtures import enrolled as enrolled
+from tests.fakes.cloud_fixtures import fresh as fresh
 from tests.fakes.cloud_fixtures import home as home
 from tests.fakes.cloud_fixtures import hq as hq
 from tests.fakes.cloud_fixtures import laid_out as laid_out

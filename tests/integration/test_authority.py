@@ -2,7 +2,7 @@
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -100,15 +100,6 @@ class TestCertificates:
             FolderRoot(tmp_path).certify(request_pem)
 
 
-@pytest.fixture
-async def fresh(tmp_path: Path) -> AsyncIterator[Desk]:
-    """HQ as it is before the desk has been there."""
-    home = CloudHome(tmp_path)
-    async with cloud(home), desk(home) as opened:
-        await opened.sign_in(certify=False)
-        yield opened
-
-
 async def issue_codes(hq: Desk, are_right: Callable[[list[str]], bool]) -> None:
     """Return once the health's issues are right; HQ looks every 2 s."""
     codes: list[str] = []
@@ -169,14 +160,14 @@ class TestHttp:
 
     async def test_the_key_of_the_machine_that_enrolled_is_shown(self, fresh: Desk) -> None:
         await fresh.certify()
-        one = {"route": "/v1/agents/{agent}"}
-        _, before = await fresh.ask("GET", f"/v1/agents/{AGENT}", **one)
+        route = "/v1/agents/{agent}"
+        _, before = await fresh.ask("GET", f"/v1/agents/{AGENT}", route=route)
         await fresh.enrol(HARBOUR, AGENT)
-        _, after = await fresh.ask("GET", f"/v1/agents/{AGENT}", **one)
+        _, after = await fresh.ask("GET", f"/v1/agents/{AGENT}", route=route)
         assert (before["public_key_hex"], after["public_key_hex"]) == (None, public_key(AGENT).hex())
         _, every = await fresh.ask("GET", "/v1/agents")
         assert after in every["agents"]
-        status, answer = await fresh.ask("GET", "/v1/agents/nobody", **one)
+        status, answer = await fresh.ask("GET", "/v1/agents/nobody", route=route)
         assert (status, answer["code"]) == (404, "agent_not_listed")
 
     async def test_an_address_that_no_code_can_carry_is_told(self, fresh: Desk) -> None:

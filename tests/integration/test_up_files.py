@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.agent_process import free_base_port
-from tests.fakes.whole_store import LINE_S, START_S, Hq, Up, ask, get, redeem_welcome, running, until
+from tests.fakes.whole_store import LINE_S, START_S, Hq, Up, ask, get, redeem_welcome, running, sell, until
 from tests.house.tree import ROOT
 
 
@@ -83,9 +83,7 @@ def test_terms_that_changed_within_an_edition_are_refused(tmp_path: Path) -> Non
 def test_another_branch_and_agent_are_enrolled_anew_and_the_first_may_come_back(tmp_path: Path) -> None:
     home, base = tmp_path / "home", free_base_port()
     with running(home, base) as up:
-        facts = up.facts()
-        assert redeem_welcome(facts, "127.7.8.3")["decision"] == "accepted"
-        until(lambda: Hq(facts).welcome() == (1, 1, 2_000), LINE_S, lambda: up.text)
+        sell(up, "127.7.8.3", 1)
         stopped(up)
     before = (home / "inventory.yaml").read_text(encoding="utf-8")
     # Its number is the old agent's for good.
@@ -98,15 +96,12 @@ def test_another_branch_and_agent_are_enrolled_anew_and_the_first_may_come_back(
         assert (health["branch"], health["agent"]) == ("PIER", "pier-1")
         states = {each["name"]: each["state"] for each in Hq(facts).get("/v1/agents")["agents"]}
         assert states["pier-1"] == "active"
-        assert redeem_welcome(facts, "127.7.8.3")["decision"] == "accepted"
-        until(lambda: Hq(facts).welcome() == (2, 2, 4_000), LINE_S, lambda: up.text)
+        sell(up, "127.7.8.3", 2)
         stopped(up)
     assert "harbour-1 of HARBOUR ran here before" in up.text
     (home / "inventory.yaml").write_text(before, encoding="utf-8")
     with running(home, base) as up:
-        facts = up.facts()
-        assert redeem_welcome(facts, "127.7.8.4")["decision"] == "accepted"
-        until(lambda: Hq(facts).welcome() == (3, 3, 6_000), LINE_S, lambda: up.text)
+        sell(up, "127.7.8.4", 3)
         assert "claim code" not in up.text
         stopped(up)
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.fakes.agent_process import free_base_port
-from tests.fakes.whole_store import LINE_S, START_S, Hq, Up, pid_of, redeem_welcome, running, until
+from tests.fakes.whole_store import LINE_S, START_S, Hq, Up, pid_of, redeem_welcome, running, sell, until
 
 
 @pytest.fixture(scope="module")
@@ -108,16 +108,11 @@ def test_both_programs_killed_at_once_come_back(tmp_path: Path) -> None:
 def test_an_hq_that_lost_everything_gets_it_again(tmp_path: Path) -> None:
     home, base = tmp_path / "home", free_base_port()
     with running(home, base) as up:
-        facts = up.facts()
-        assert redeem_welcome(facts, "127.7.2.1")["decision"] == "accepted"
-        until(lambda: Hq(facts).welcome() == (1, 1, 2_000), LINE_S, lambda: up.text)
+        sell(up, "127.7.2.1", 1)
         assert up.stop() == 0
     shutil.rmtree(home / "cloud")
     with running(home, base) as up:
-        facts = up.facts()
-        assert redeem_welcome(facts, "127.7.2.2")["decision"] == "accepted"
-        hq = Hq(facts)
-        until(lambda: hq.welcome() == (2, 2, 4_000), START_S, lambda: up.text)
+        sell(up, "127.7.2.2", 2, within_s=START_S)
         assert "HQ does not know this store's agent; it gets a claim code" in up.text
         assert up.stop() == 0
 
@@ -125,14 +120,9 @@ def test_an_hq_that_lost_everything_gets_it_again(tmp_path: Path) -> None:
 def test_an_agent_that_lost_everything_is_enrolled_anew(tmp_path: Path) -> None:
     home, base = tmp_path / "home", free_base_port()
     with running(home, base) as up:
-        facts = up.facts()
-        assert redeem_welcome(facts, "127.7.3.1")["decision"] == "accepted"
-        until(lambda: Hq(facts).welcome() == (1, 1, 2_000), LINE_S, lambda: up.text)
+        sell(up, "127.7.3.1", 1)
         assert up.stop() == 0
     shutil.rmtree(home / "agent")
     with running(home, base) as up:
-        facts = up.facts()
-        assert redeem_welcome(facts, "127.7.3.2")["decision"] == "accepted"
-        hq = Hq(facts)
-        until(lambda: hq.welcome() == (2, 2, 4_000), START_S, lambda: up.text)
+        sell(up, "127.7.3.2", 2, within_s=START_S)
         assert up.stop() == 0
