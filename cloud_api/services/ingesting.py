@@ -6,6 +6,7 @@ a slot and sent away before their bodies are read: their journals are the buffer
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from engagement.journal.tip import LaneTip
 from engagement.line.addresses import BATCH_ENTRIES_MAX, BATCH_UNPACKED_BYTES_MAX
 from engagement.line.admission import Diverged, Gap, Known, admit
 from engagement.line.answers import BatchAnswer, RefusedEntry
-from engagement.line.signature import verify_request
+from engagement.line.signature import SignatureFault, SignatureRefused, claimed_sender, verify_request
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ _LOG = logging.getLogger(__name__)
 IN_HAND_MAX = 64
 # Bodies that are arriving: 256 kB each at most.
 READING_MAX = 1024
+# An agent has one connection; a second stands for the one that it has just given up.
+READING_OF_ONE_MAX = 4
 # Up to here a batch waits for no other, so nobody needs to be spread out.
 FREE_UNTIL = 8
 # Marks remembered: one per lane and ledger file, 200 bytes each.
@@ -66,24 +69,32 @@ class Ingesting:
         self._marks: dict[LaneKey, LaneTip] = {}
         self._pace = Pace()
         self._last_finished_mono_s = 0.0
-        self._reading = 0
+        self._reading: Counter[str] = Counter()
         self.in_hand = 0
         self.tallies = Tallies()
 
     @contextmanager
-    def a_reading(self) -> Iterator[None]:
-        """Hold room for a body while it arrives. Errors: Refused overloaded, with a slot, before any of it is read.
+    def a_reading(self, headers: Mapping[str, str]) -> Iterator[None]:
+        """Hold room for a body while it arrives. Errors, before any of it is read: Refused overloaded, with a slot;
+        SignatureRefused when no agent says that it sends this.
 
-        Apart from a_place(), so that slow senders, who need not be agents at all, keep no agent from being served.
+        Apart from a_place(), and a few for each name, so that slow senders keep no agent from being served.
         """
-        if self._reading >= READING_MAX:
+        claimed = claimed_sender(headers)
+        if self._registry.public_key_of(claimed) is None:
+            raise SignatureRefused(
+                SignatureFault.UNKNOWN_KEY, f"no agent {claimed!r} may speak here; enrol it"
+            )
+        if self._reading.total() >= READING_MAX or self._reading[claimed] >= READING_OF_ONE_MAX:
             raise self._overloaded()
         self._demand_place()
-        self._reading += 1
+        self._reading[claimed] += 1
         try:
             yield
         finally:
-            self._reading -= 1
+            self._reading[claimed] -= 1
+            if not self._reading[claimed]:
+                del self._reading[claimed]
 
     @contextmanager
     def a_place(self) -> Iterator[None]:

@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 
 from cloud_api.adapters.packing import ZstdPacking
 from cloud_api.ports.storage import Intake, LaneKey, MarkMoved, StorageBusy
-from cloud_api.services.ingesting import IN_HAND_MAX, READING_MAX
+from cloud_api.services.ingesting import IN_HAND_MAX, READING_OF_ONE_MAX
 from cloud_api.services.refused import Refused
 from engagement.estate.estate import DropBranch
-from engagement.ids import LocalDay
+from engagement.ids import AgentName, LocalDay
 from engagement.journal.batch import encode_batch
 from engagement.journal.event import Lane
 from engagement.line.answers import BatchAnswer, RefusedEntry
+from engagement.line.signature import SignatureRefused, sign_request
 from engagement.settlement.funnel import FunnelLine, funnel
 from tests.fakes.estates import put
 from tests.fakes.happenings import came, consented, issued, money, redeemed, shaken, undone
-from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, Hq, Journal, open_hq
+from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, Hq, Journal, open_hq, private_key
 from tests.fakes.memory_estate import MemoryEstate
 from tests.fakes.memory_storage import MemoryStorage
 
@@ -230,17 +231,30 @@ async def test_a_flood_is_given_one_slot_after_the_other(hq: Hq) -> None:
         assert (await hq.ingesting.take(AGENT, journal_of(2).packed())).slot_ms == 0
 
 
-async def test_bodies_that_never_arrive_keep_no_agent_from_being_served(hq: Hq) -> None:
+def signed_as(agent: AgentName) -> dict[str, str]:
+    return sign_request(
+        "POST", "https://hq.test/", b"", keyid=agent, created_s=0, nonce="n", sign=private_key(agent).sign
+    )
+
+
+async def test_bodies_that_never_arrive_keep_no_agent_from_being_served(storage: MemoryStorage) -> None:
+    hq = await open_hq(storage, AGENT, OTHER)
     with ExitStack() as bodies:
-        for _ in range(READING_MAX):
-            bodies.enter_context(hq.ingesting.a_reading())
-        with pytest.raises(Refused) as refused, hq.ingesting.a_reading():
+        for _ in range(READING_OF_ONE_MAX):
+            bodies.enter_context(hq.ingesting.a_reading(signed_as(AGENT)))
+        with pytest.raises(Refused) as refused, hq.ingesting.a_reading(signed_as(AGENT)):
             pass
         assert refused.value.more["slot_ms"] > 0
-        with hq.ingesting.a_place():
+        with hq.ingesting.a_reading(signed_as(OTHER)), hq.ingesting.a_place():
             assert (await hq.ingesting.take(AGENT, journal_of(2).packed())).ack == 2
-    with hq.ingesting.a_reading():
+    with hq.ingesting.a_reading(signed_as(AGENT)):
         pass
+
+
+async def test_nothing_is_read_from_whom_nobody_knows(hq: Hq) -> None:
+    for headers in (signed_as(AgentName("nobody")), {}):
+        with pytest.raises(SignatureRefused), hq.ingesting.a_reading(headers):
+            pass
 
 
 async def test_the_funnel_counts_what_happened(hq: Hq, storage: MemoryStorage) -> None:

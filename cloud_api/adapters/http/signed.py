@@ -19,8 +19,8 @@ _BODY_S_MAX = 30.0
 
 
 async def arriving(request: web.Request, bytes_max: int) -> bytes:
-    """The body. Errors: Problem 408, 413; Refused overloaded before any of it is read."""
-    with request.app[PARTS].ingesting.a_reading():
+    """The body. Errors: Problem 408, 413; before any of it is read SignatureRefused and Refused overloaded."""
+    with request.app[PARTS].ingesting.a_reading(request.headers):
         try:
             async with asyncio.timeout(_BODY_S_MAX):
                 return await limited_body(request, bytes_max)
