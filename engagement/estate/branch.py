@@ -49,10 +49,17 @@ class Receiver(Value):
     y_m: FiniteFloat = 0.0
 
 
+def _stands_in_addresses(name: AgentName) -> AgentName:
+    # Every browser takes these for the folder itself and the one above, however they are encoded.
+    if name in (".", ".."):
+        raise ValueError("a name of dots alone stands in no address; allowed: any other name")
+    return name
+
+
 class Agent(Value):
     """A store's mini-PC. ``number`` stands in every code it issues; HQ gives one where the file does not."""
 
-    name: Annotated[AgentName, LABEL]
+    name: Annotated[AgentName, LABEL, AfterValidator(_stands_in_addresses)]
     number: Annotated[int, Field(ge=1, le=AGENT_NUMBER_MAX)] | None = None
     receivers: Annotated[tuple[Receiver, ...], Field(max_length=32)] = ()
 

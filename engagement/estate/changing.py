@@ -147,7 +147,10 @@ def _why_not_published(before: Campaign | None, campaign: Campaign, *, is_stoppe
     if before is None or campaign == before:
         return None
     if campaign.edition < before.edition:
-        return f"was published in edition {before.edition}; edition {campaign.edition} comes too late"
+        return (
+            f"was published in edition {before.edition}; edition {campaign.edition} comes too late: "
+            f"make it edition {before.edition + 1}"
+        )
     if campaign.edition == before.edition:
         return (
             f"changed, but its edition is still {campaign.edition}; published terms never change: "

@@ -203,7 +203,10 @@ def test_a_bundle_holds_what_the_agent_needs() -> None:
             {"name": "Other"},
             "campaign 'welcome' changed, but its edition is still 2; published terms never change",
         ),
-        ({"edition": 1}, "campaign 'welcome' was published in edition 2; edition 1 comes too late"),
+        (
+            {"edition": 1},
+            "campaign 'welcome' was published in edition 2; edition 1 comes too late: make it edition 3",
+        ),
         ({"edition": 3, "number": 8}, "campaign 'welcome' has number 3 for good; it cannot become 8"),
         (
             {"edition": 3, "offer": EURO},

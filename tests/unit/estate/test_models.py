@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engagement.estate.branch import Branch
+from engagement.estate.branch import Agent, Branch
 from engagement.estate.bundle import Bundle
 from engagement.estate.inventory import Inventory
 from tests.fakes.shop import campaign_file
@@ -163,3 +163,9 @@ def test_a_branch_speaks_what_the_pages_can_of_its_languages(
     languages: list[str], spoken: tuple[str, ...]
 ) -> None:
     assert Branch.model_validate(branch_file(languages=languages)).page_languages == spoken
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_an_agent_is_not_named_as_a_folder(name: str) -> None:
+    with pytest.raises(ValidationError, match="dots alone"):
+        Agent.model_validate({"name": name})
