@@ -241,7 +241,8 @@ class TestAnHqOfItsOwn:
 
     def test_the_command_makes_the_root_and_writes_the_chain(self, tmp_path: Path) -> None:
         request, chain, root = tmp_path / "hq.csr", tmp_path / "server.pem", tmp_path / "root"
-        command = [sys.executable, "-m", "provisioning", "hq", "tls", request, "--root", root, "--out", chain]
+        words = ["hq", "tls", str(request), "--root", str(root), "--out", str(chain)]
+        command = [sys.executable, "-m", "provisioning", *words]
         missing = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert (missing.returncode, str(request) in missing.stderr) == (2, True)
         request.write_bytes(request_of(HQ_NAMES))
