@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 _START_S_MAX = 60.0
 _POLL_S = 0.005
+_AS_LAID = "agent-as-laid"
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,12 @@ def up_and_running(folder: Path) -> Iterator[Path]:
 
 
 def lay_home(folder: Path) -> Home:
-    """Let `beckon up` make a home, then stop it again."""
+    """Let `beckon up` make a home, then stop it again: its agent has its bundle and its first rights, and nobody came yet."""
     with up_and_running(folder) as run_file:
         facts = json.loads(run_file.read_text())
-    return Home(folder, facts, next(folder.rglob("agent.toml")))
+    home = Home(folder, facts, next(folder.rglob("agent.toml")))
+    keep_ledger(home, _AS_LAID)
+    return home
 
 
 def _in_use(base_port: int) -> bool:
@@ -101,11 +104,10 @@ def keep_ledger(home: Home, name: str) -> Path:
 
 @contextmanager
 def running_agent(home: Home, *, begin_from: Path | None = None, **environment: str) -> Iterator[Agent]:
-    """Run the agent, on a copy of a kept ledger or else on an empty one; stopped at the block's end."""
+    """Run the agent without its HQ, on a copy of a kept folder or else as it was laid; stopped at the block's end."""
     ledger = home.folder / "agent"
     shutil.rmtree(ledger)
-    if begin_from is not None:
-        shutil.copytree(begin_from, ledger)
+    shutil.copytree(begin_from or home.folder / _AS_LAID, ledger)
     began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "edge_agent", "run", "--config", str(home.settings)],
