@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -79,6 +80,8 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.runs < 1:
         parser.error(f"--runs: {asked.runs}, must be 1 or more")
+    # What simulated programs complain of is what was done to them.
+    logging.disable()
     seed, runs = asked.seed, asked.runs
     a_day = partial(simulate_chain, hours=LONG_HOURS)
     jobs: list[Callable[[], Trial]] = [
