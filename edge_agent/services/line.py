@@ -49,7 +49,7 @@ class Line:
     ``enrolment``: None while there is none. ``not_enrolled_because``: None while enrolled or not tried yet. ``refused_code``: why HQ takes nothing from this
     agent. ``held``: why a lane does not go out, by HQ's code or ours. ``refused_entries``: how many HQ keeps apart.
     ``enrolled_anew``: set by each enrolment while the agent runs, cleared by whoever waits for it.
-    ``bundle_refused_because``: why what HQ wants this agent to be does not count; None when it does.
+    ``returns``: how often HQ was away and answers again. ``bundle_refused_because``: why what HQ wants this agent to be does not count; None when it does.
     """
 
     began: Moment
@@ -64,6 +64,7 @@ class Line:
     refused_entries: int = 0
     enrolled_anew: asyncio.Event = field(default_factory=asyncio.Event)
     bundle_refused_because: str | None = None
+    returns: int = 0
 
     @property
     def root_pem(self) -> str | None:
@@ -78,6 +79,7 @@ class Line:
     def reached(self, now: Moment) -> None:
         """HQ answered as it should."""
         self.last_contact = now
+        self.returns += self.down_because is not None
         self.down_because = self.refused_code = None
 
     def troubles(self, now: Moment) -> list[Trouble]:

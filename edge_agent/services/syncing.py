@@ -83,8 +83,9 @@ class Syncing:
         self._shipped = dict(store.confirmed)
         self._held_until_s: dict[Lane, float] = {}
         self._not_before_s = clock.mono_s()
-        # When HQ last answered to each lane.
-        self._heard_s = dict.fromkeys(Lane, clock.mono_s())
+        # When HQ last answered to each lane. Not since it was away, or we were: it may have been put back meanwhile.
+        self._heard_s = dict.fromkeys(Lane, -inf)
+        self._returns = line.returns
         self._attempt = 0
         self._contact_kept: Moment | None = None
 
@@ -142,6 +143,9 @@ class Syncing:
 
     async def _knock_if_due(self) -> Batch | None:
         """The last entry that HQ has, once more: it changes nothing there, and shows whether HQ still has it."""
+        if self._returns != self._line.returns:
+            self._returns = self._line.returns
+            self._heard_s = dict.fromkeys(Lane, -inf)
         now_s = self._clock.mono_s()
         for lane, confirmed in self._store.confirmed.items():
             is_due = now_s - self._heard_s[lane] >= _KNOCK_EVERY_S

@@ -2,8 +2,9 @@
 
 import asyncio
 
+from edge_agent.adapters.memory_store import new_disk
 from engagement.journal.event import Lane
-from tests.fakes.ledger import played
+from tests.fakes.ledger import SeededEntropy, played
 from tests.fakes.line_to_hq import CalmLine, FakeHq
 from tests.fakes.virtual_loop import until
 from tests.services.test_syncing import Box, boxed, money, on_virtual_time
@@ -43,3 +44,22 @@ async def test_a_lane_that_lost_entries_has_the_others_looked_at_at_once() -> No
         await box.put(played(3))
         await until(lambda: hq.seqs(Lane.MONEY) == [1, 2], 30)
         assert hq.seqs(Lane.ENGAGEMENT) == [1, 2, 3]
+
+
+@on_virtual_time
+async def test_an_hq_that_was_away_is_looked_at_as_soon_as_it_answers() -> None:
+    hq = FakeHq()
+    async with boxed(CalmLine(hq)) as box:
+        await lost_money(hq, box)
+        box.line.down_because = "connection refused"
+        box.line.reached(box.clock.now())
+        await until(lambda: hq.seqs(Lane.MONEY) == [1, 2], 20)
+
+
+@on_virtual_time
+async def test_an_hq_that_was_put_back_while_the_store_was_off_is_looked_at_at_once() -> None:
+    hq, disk = FakeHq(), new_disk(SeededEntropy())
+    async with boxed(CalmLine(hq), disk) as box:
+        await lost_money(hq, box)
+    async with boxed(CalmLine(hq), disk):
+        await until(lambda: hq.seqs(Lane.MONEY) == [1, 2], 20)
