@@ -72,6 +72,7 @@ async def sign_in(page: Page, address: str = "/till") -> None:
     await page.get_by_label("PIN").fill(PIN)
     await page.keyboard.press("Enter")
     await expect(page.locator(".who b")).to_have_text("Li")
+    await page.wait_for_load_state("domcontentloaded")
 
 
 async def scan(page: Page, text: str) -> None:

@@ -1,7 +1,6 @@
 // The till without page loads: the server renders, this swaps. What is typed or scanned meanwhile waits in line, an
-// answer that got lost is asked for again with the same order id, and the draft outlives a reload.
-import {openCamera} from './camera.js';
-
+// answer that got lost is asked for again with the same order id, and the draft outlives a reload. The page waits for
+// this script before it shows a field: a scan that submitted the bare form would lose the keys typed while it loads.
 const KEPT = 'beckon-till-draft';
 // A result is shown again after a reload only while it is fresh; an order in hand is always kept.
 const RESULT_MS_MAX = 10 * 60 * 1000;
@@ -9,12 +8,12 @@ const ANSWER_MS_MAX = 10000;
 const RETRY_MS = [1000, 2000, 4000, 8000];
 const TYPING_MS = 400;
 
-const main = document.getElementById('main');
 const line = [];
 let working = false;
 let pointerDown = false;
 let camera = null;
 
+const main = () => document.getElementById('main');
 const form = () => document.getElementById('till');
 const field = name => form()?.elements.namedItem(name);
 const text = name => form()?.dataset[name] ?? '';
@@ -104,7 +103,7 @@ function swap(html) {
   // The same field stays: a scanner may be typing into it.
   if (parts.scan && old.scan) parts.scan.replaceWith(old.scan);
   if (parts.viewer && old.viewer) parts.viewer.replaceWith(old.viewer);
-  main.replaceChildren(...fresh.childNodes);
+  main().replaceChildren(...fresh.childNodes);
   const basket = document.getElementById('basket');
   if (basket && inBasket) {
     if (typed !== sentBasket && typed !== rendered) basket.value = typed;
@@ -113,7 +112,7 @@ function swap(html) {
   } else if (form()) {
     document.getElementById('scan')?.focus();
   } else {
-    main.querySelector('[autofocus]')?.focus();
+    main().querySelector('[autofocus]')?.focus();
   }
   ready();
 }
@@ -201,6 +200,7 @@ async function toggleCamera() {
   viewer.hidden = false;
   saw.textContent = text('cameraLook');
   try {
+    const {openCamera} = await import('./camera.js');
     camera = await openCamera(viewer.querySelector('video'), {
       saw: code => {
         saw.textContent = `${text('cameraSaw')} ${code.slice(0, 24)}${code.length > 24 ? '…' : ''}`;
@@ -220,10 +220,10 @@ addEventListener('keydown', onKey);
 addEventListener('pointerdown', () => { pointerDown = true; });
 for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => { pointerDown = false; });
 
-if (form()) {
+addEventListener('DOMContentLoaded', () => {
+  if (!form()) return;
   const found = kept();
   const isFresh = form().dataset.state === 'open' && !draft().codes.length && !draft().basket;
   if (found && isFresh) enqueue({do: 'show', order: found.order, basket: found.basket, code: found.codes});
   ready();
-  document.documentElement.dataset.ready = 'yes';
-}
+});
