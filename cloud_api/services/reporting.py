@@ -1,6 +1,8 @@
 """Takes agents' reports: how each is and what it works from; tells each which bundle it should have, and when to come again.
 
-Nothing here is money: a report that is lost is made good by the next.
+Nothing here is money: a report that is lost is made good by the next. One that is shown to HQ again, by whoever kept it,
+bears no higher number than the last, and counts for nothing; the answer says so, for an agent that has just begun to count
+is told by it where to go on. A machine that enrols anew begins anew.
 """
 
 from cloud_api.ports.estate import KeptReport, ReportStore
@@ -18,6 +20,8 @@ _EVERY_MS = 10
 # A small chain's change is in its stores within seconds; nobody waits longer than a minute for a stop.
 _AGAIN_MS_MIN = 2_000
 _AGAIN_MS_MAX = 60_000
+# Reports without a number come from older versions: to one that was put back on a box, HQ listens again after this long.
+_UNNUMBERED_MS = 10 * 60_000
 
 
 class Reporting:
@@ -50,15 +54,38 @@ class Reporting:
 
     async def take(self, sender: AgentName, report: AgentReport) -> ReportAnswer:
         """``sender``: who was shown to have sent it. Errors: StorageBusy; StorageFailed."""
-        kept = KeptReport(sender, report, self._clock.now_ms())
-        await self._store.put_report(kept)
-        before = self._last.get(sender)
-        self._last[sender] = kept
-        if before is None or _seen(before.report) != _seen(report):
-            self._news.tell()
-        if report.bundle_sequence > self._estate.revision:
-            await self._changing.raise_above(report.bundle_sequence, told_by=sender)
-        return ReportAnswer(bundle_sequence=self._bundling.wanted(sender), again_ms=self._again_ms())
+        before, now_ms = self._last.get(sender), self._clock.now_ms()
+        number = self._number(before)
+        is_old = report.number <= number and not self._may_be_unnumbered(report, number, before, now_ms)
+        if not is_old:
+            number = max(number, report.number)
+            kept = KeptReport(sender, report.model_copy(update={"number": number}), now_ms)
+            # Before it is kept: of two at once the later number must stand.
+            self._last[sender] = kept
+            await self._store.put_report(kept)
+            if before is None or _seen(before.report) != _seen(report):
+                self._news.tell()
+            if report.bundle_sequence > self._estate.revision:
+                await self._changing.raise_above(report.bundle_sequence, told_by=sender)
+        return ReportAnswer(
+            bundle_sequence=self._bundling.wanted(sender),
+            again_ms=self._again_ms(),
+            number=number,
+            is_old=is_old,
+        )
+
+    def _number(self, before: KeptReport | None) -> int:
+        """Of the last report of the machine that the agent is now; 0 where it has sent none."""
+        enrolled = self._registry.find(before.agent) if before is not None else None
+        if before is None or enrolled is None:
+            return 0
+        return before.report.number if before.received_ms >= (enrolled.known.enrolled_ms or 0) else 0
+
+    @staticmethod
+    def _may_be_unnumbered(report: AgentReport, number: int, before: KeptReport | None, now_ms: int) -> bool:
+        if report.number:
+            return False
+        return number == 0 or before is None or not 0 <= now_ms - before.received_ms < _UNNUMBERED_MS
 
     def _again_ms(self) -> int:
         return min(max(self._registry.active * _EVERY_MS, _AGAIN_MS_MIN), _AGAIN_MS_MAX)

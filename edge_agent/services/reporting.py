@@ -20,7 +20,7 @@ from engagement.campaign.state import stop_key, stop_rule
 from engagement.estate.bundle import Bundle, CampaignStop
 from engagement.estate.receiving import BundleUnfit, receive
 from engagement.ids import AgentName
-from engagement.line.answers import AgentReport
+from engagement.line.answers import REPORTS_MAX, AgentReport, ReportAnswer
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ class Reporting:
         self._root_pem = root_pem
         self._sealed_by = sealed_by
         self._attempt = 0
+        # Of the last report; HQ tells where to go on after a start, so no disk needs to.
+        self._number = 0
         # HQ's sequence that was not taken, and until when it is not asked for again.
         self._unfit: tuple[int, float] = (0, 0.0)
         # Stops that are durable, so that each is decided once a start.
@@ -91,7 +93,7 @@ class Reporting:
         """Report once, and take what HQ has anew; answers after how many seconds to report again."""
         await self._stop_all(self._premises.bundle)
         try:
-            answer = await self._desk.report(self._report())
+            answer = await self._send()
             self._heard()
             if self._is_wanted(answer.bundle_sequence) and await self._fetch(answer.bundle_sequence):
                 return 0.0
@@ -121,8 +123,20 @@ class Reporting:
                 await self._line.enrolled_anew.wait()
         self._line.enrolled_anew.clear()
 
+    async def _send(self) -> ReportAnswer:
+        """Report, and once more where HQ has later ones: of an earlier start, or of the box before this one.
+
+        Errors: LineDown, LineBusy, LineRefused.
+        """
+        answer = await self._desk.report(self._report())
+        if not answer.is_old:
+            return answer
+        self._number = max(self._number, answer.number)
+        return await self._desk.report(self._report())
+
     def _report(self) -> AgentReport:
         report = self._health.report()
+        self._number = min(self._number + 1, REPORTS_MAX - 1)
         return AgentReport(
             bundle_sequence=self.sequence,
             status=report.status.value,
@@ -131,6 +145,7 @@ class Reporting:
             version=report.version[:_VERSION_CHARS_MAX],
             radio=report.radio[:_RADIO_CHARS_MAX],
             clock_error_ms=min(report.clock_error_ms, _CLOCK_ERROR_MS_MAX),
+            number=self._number,
         )
 
     def _heard(self) -> None:

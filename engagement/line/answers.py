@@ -13,6 +13,9 @@ from engagement.journal.event import Lane
 # As long as HQ may send an agent away; whoever asks for more is not believed.
 SLOT_MS_MAX = 15 * 60_000
 
+# Below what JSON carries exactly everywhere; an agent's reports of every second reach it after 285 million years.
+REPORTS_MAX = 2**53
+
 Slot = Annotated[int, Field(ge=0, le=SLOT_MS_MAX)]
 ClaimIdHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{10}$")]
 Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -81,7 +84,8 @@ class EnrolmentAnswer(Said):
 
 class AgentReport(Said):
     """How an agent is, and what it works from. ``bundle_sequence``: 0 while it has none. ``issues``: codes of its health,
-    most urgent first. ``clock_error_ms``: how far its wall clock may be wrong."""
+    most urgent first. ``clock_error_ms``: how far its wall clock may be wrong. ``number`` rises with every report, so that
+    nobody shows an old one as the agent's last; 0 from versions that count none."""
 
     bundle_sequence: Annotated[int, Field(ge=0, lt=2**48)]
     status: Literal["ok", "degraded", "failing"]
@@ -90,10 +94,15 @@ class AgentReport(Said):
     version: Annotated[str, Field(max_length=80)]
     radio: Annotated[str, Field(max_length=200)] = ""
     clock_error_ms: Annotated[int, Field(ge=0, lt=2**62)] = 0
+    number: Annotated[int, Field(ge=0, lt=REPORTS_MAX)] = 0
 
 
 class ReportAnswer(Said):
-    """``bundle_sequence``: of the newest bundle for this agent; ``again_ms``: when HQ would like the next report."""
+    """``bundle_sequence``: of the newest bundle for this agent; ``again_ms``: when HQ would like the next report.
+    ``number``: of the last report that HQ has; ``is_old``: this one came after that, and counts for nothing: an agent that
+    has just begun to count goes on from there."""
 
     bundle_sequence: Annotated[int, Field(ge=0)]
     again_ms: Slot
+    number: Annotated[int, Field(ge=0, lt=REPORTS_MAX)] = 0
+    is_old: bool = False
