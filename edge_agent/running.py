@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from aiohttp import web
+from aiohttp import web, web_response
 
 # Open requests may finish this long after the stop; systemd and `beckon up` allow 20 s in all.
 _REQUESTS_S_MAX = 3.0
 # Tills that come back in the same instant wait in the kernel, not at our door.
 _BACKLOG = 4096
+# What answers call their server. The library would name itself and Python with their versions, which helps attackers alone.
+_SERVER = "Beckon"
 
 
 @asynccontextmanager
@@ -29,6 +31,8 @@ async def at_work(
 
 async def set_up_runner(stack: AsyncExitStack, app: web.Application, *, idle_s_max: float) -> web.AppRunner:
     """Ready to be given a place to listen; cleaned up with the stack."""
+    # The library has no setting for it, and answers broken requests itself, where no middleware or signal is asked.
+    vars(web_response)["SERVER_SOFTWARE"] = _SERVER
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=_REQUESTS_S_MAX, keepalive_timeout=idle_s_max
     )

@@ -2,13 +2,18 @@
 
 import json
 import os
+import re
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -36,6 +41,21 @@ KEYS = [
     "hq_url", "cloud_api_url", "cloud_health_url", "ca_file", "till_token", "cashier", "cashier_pin", "member_code", "hq_user",
     "hq_password", "pids",
 ]  # fmt: skip
+
+
+def answer_head(facts: dict[str, Any], listener: str, asked: bytes) -> bytes:
+    """The status line and the headers of the answer to these very bytes."""
+    url = urlsplit(facts[listener])
+    with ExitStack() as open_:
+        line = open_.enter_context(socket.create_connection((url.hostname, url.port), LINE_S))
+        if url.scheme == "https":
+            trusting = ssl.create_default_context(cafile=facts["ca_file"])
+            line = open_.enter_context(trusting.wrap_socket(line, server_hostname=url.hostname))
+        line.sendall(asked)
+        received = b""
+        while b"\r\n\r\n" not in received and (chunk := line.recv(65536)):
+            received += chunk
+    return received.partition(b"\r\n\r\n")[0]
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +94,23 @@ class TestOpenStore:
         for key in ("staff_api_url", "cloud_api_url"):
             status, body = get(f"{facts[key]}/openapi.json", facts["ca_file"])
             assert (status, json.loads(body)["openapi"][:3]) == (200, "3.1"), key
+
+    @pytest.mark.parametrize(
+        "listener", ["shopper_url", "shopper_https_url", "staff_api_url", "cloud_api_url"]
+    )
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            b"GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+            b"GET /none HTTP/1.1\r\nHost: here\r\n\r\n",
+            b"no HTTP\r\n\r\n",
+        ],
+        ids=["page", "no_page", "no_request"],
+    )
+    def test_no_answer_tells_what_serves_it(self, store: Up, listener: str, asked: bytes) -> None:
+        head = answer_head(store.facts(), listener, asked)
+        assert b"\r\nServer: Beckon\r\n" in head + b"\r\n", head
+        assert not re.search(rb"aiohttp|python", head, re.IGNORECASE), head
 
     def test_health_serves_and_names_the_same_radio(self, store: Up) -> None:
         facts = store.facts()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
 
-from aiohttp import web
+from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
@@ -30,6 +30,8 @@ _REQUESTS_S_MAX = 3.0
 _BACKLOG = 4096
 # Agents keep one connection open between their slots; making a new one costs both sides more than keeping it.
 _KEEP_ALIVE_S = 15 * 60.0
+# What answers call their server. The library would name itself and Python with their versions, which helps attackers alone.
+_SERVER = "Beckon"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
@@ -74,6 +76,8 @@ async def serving(
     Bodies come as they were sent: a batch's digest is that of its packed form, and it is unpacked within limits.
     """
     _overlook_peers_mistakes()
+    # The library has no setting for it, and answers broken requests itself, where no middleware or signal is asked.
+    vars(web_response)["SERVER_SOFTWARE"] = _SERVER
     runner = web.AppRunner(
         app,
         access_log=None,
