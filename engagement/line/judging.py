@@ -43,15 +43,25 @@ def judge(entry: Entry) -> AnyEvent | Fault:
     if not 0 <= event.moment.wall_ms < INSTANT_MS_BELOW or (_NUL in entry.body and _holds_nul(event)):
         return Fault.IMPOSSIBLE
     fields = event.__dict__
-    for name in _number_fields(type(event)):
-        if not -NUMBER_BELOW < fields[name] < NUMBER_BELOW:
+    for name, least in _number_fields(type(event)):
+        if not least <= fields[name] < NUMBER_BELOW:
             return Fault.IMPOSSIBLE
     return event
 
 
+def is_amount(field: str) -> bool:
+    """Whether a field is of money: no event takes any back but by saying so, and a sum only sinks by an undo."""
+    return field.endswith("_minor")
+
+
 @cache
-def _number_fields(kind: type[Event]) -> tuple[str, ...]:
-    return tuple(name for name, field in kind.model_fields.items() if field.annotation is int)
+def _number_fields(kind: type[Event]) -> tuple[tuple[str, int], ...]:
+    """Each with the least that it may be."""
+    return tuple(
+        (name, 0 if is_amount(name) else 1 - NUMBER_BELOW)
+        for name, field in kind.model_fields.items()
+        if field.annotation is int
+    )
 
 
 def _holds_nul(event: Event) -> bool:

@@ -18,7 +18,7 @@ from engagement.journal.event import KINDS, AnyEvent, Event
 from engagement.journal.event_columns import EventColumns, as_columns, own_fields
 from engagement.journal.shapes import Written, template_of
 from engagement.journal.vocabulary import INSTANT, NUMBER, OTHER, SHAPES, TEXT
-from engagement.line.judging import INSTANT_MS_BELOW, NUMBER_BELOW, Fault, judge
+from engagement.line.judging import INSTANT_MS_BELOW, NUMBER_BELOW, Fault, is_amount, judge
 
 # The values that a column's fillings can only be read as; None in doubt.
 Reading = Callable[[Sequence[Any]], Sequence[Any] | None]
@@ -108,6 +108,10 @@ def _numbers(column: Sequence[int]) -> Sequence[int] | None:
     return column if min(column) > -NUMBER_BELOW and max(column) < NUMBER_BELOW else None
 
 
+def _amounts(column: Sequence[int]) -> Sequence[int] | None:
+    return column if min(column) >= 0 and max(column) < NUMBER_BELOW else None
+
+
 def _instants(column: Sequence[int]) -> Sequence[int] | None:
     return column if min(column) >= 0 and max(column) < INSTANT_MS_BELOW else None
 
@@ -163,6 +167,8 @@ def _plan(shape: bytes) -> _Plan | None:
     for name, hole in found:
         field = known[name]
         reading = _instants if name == "wall_ms" else _reading(field.annotation, hole)
+        if reading is _numbers and is_amount(name):
+            reading = _amounts
         if hole and reading is not None and not field.metadata:
             readings.append((name, reading))
         elif not hole and NoneType in get_args(field.annotation):

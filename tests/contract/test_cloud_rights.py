@@ -1,5 +1,6 @@
 """One suite for every store of HQ's books of leases."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -208,6 +209,29 @@ async def test_no_sum_of_a_journal_is_too_large_to_show(reopen: OPENING) -> None
         await opened.storage.keep(intake(journal, 1, 2))
         (lease,) = (await opened.rights.campaign_books(WELCOME)).leases
         assert lease.issued == Amount(units=2, minor=AMOUNT_MAX)
+        assert (await opened.rights.agent_books(AGENT)).leases == [(WELCOME, lease)]
+
+
+async def test_books_that_are_read_while_rights_move_add_up(reopen: OPENING) -> None:
+    def granted_one_more(books: Books) -> Books:
+        account = books.accounts.get(WELCOME, Account())
+        more = replace(account, granted=account.granted + units(1))
+        pool = books.outstanding.get(WELCOME, NOTHING) + units(1)
+        return replace(books, accounts={WELCOME: more}, outstanding={WELCOME: pool}, desk=LeaseDesk(1))
+
+    async def grant(rights: RightsStore) -> None:
+        for key in (FILE, OTHER_FILE) * 100:
+            await leave(rights, key, granted_one_more)
+
+    async with reopen() as opened, asyncio.TaskGroup() as group:
+        granting = group.create_task(grant(opened.rights))
+        looks = 0
+        while not granting.done() or not looks:
+            books = await opened.rights.campaign_books(WELCOME)
+            leased = sum((lease.account.outstanding for lease in books.leases), NOTHING)
+            assert leased == books.outstanding, f"at look {looks}"
+            looks += 1
+            await asyncio.sleep(0)
 
 
 async def test_a_campaigns_books_show_leases_beside_what_journals_say(reopen: OPENING) -> None:

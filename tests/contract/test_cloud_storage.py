@@ -20,11 +20,11 @@ from cloud_api.ports.storage import (
     StorageBusy,
     User,
 )
-from engagement.ids import AgentName, BranchCode, LocalDay
+from engagement.ids import AgentName, BranchCode, CampaignId, LocalDay
 from engagement.journal.event import Lane
 from engagement.journal.tip import LaneTip
 from engagement.line.claim import Claim, make_claim
-from engagement.settlement.funnel import Measure, SumKey
+from engagement.settlement.funnel import CountKey, Counts, Measure, SumKey
 from tests.fakes import shop
 from tests.fakes.cloud_storages import KINDS, TODAY, Open, intake, journal_of, opener, running_sqlite
 from tests.fakes.happenings import came, consented, issued, money, redeemed
@@ -156,6 +156,19 @@ async def test_totals_add_up_by_day_and_branch(storage: Storage) -> None:
     assert await counted(TODAY, "2026-11-22", HARBOUR) == (2, 3, 1)
     assert await counted(TODAY, TODAY, PARK) == (1, 1, 0)
     assert await counted("2026-11-23", "2026-12-01") == (0, 0, 0)
+
+
+async def test_no_agents_nonsense_hides_the_totals_of_others(storage: Storage) -> None:
+    """A thousand batches whose numbers are the largest that are let in, told by their sums."""
+    days = [LocalDay(f"2026-11-2{day}") for day in range(1, 5)]
+    huge = {CountKey(day, CampaignId("welcome"), Measure.CLAIMED_MINOR): 2**61 for day in days}
+    journal = journal_of(8)
+    for seq in range(1, 9):
+        await storage.keep(replace(intake(journal, seq, seq), counts=Counts(huge)))
+    totals = await storage.totals(days[0], days[-1], branch=None)
+    found = totals.sums[SumKey(CampaignId("welcome"), Measure.CLAIMED_MINOR)]
+    assert isinstance(found, int)
+    assert found >= 2**48
 
 
 async def test_an_open_restart_goes_on_where_it_was(reopen: Open) -> None:

@@ -20,6 +20,8 @@ _MONEY = (
 )
 # A branch's own counts stand under no campaign; '' because a primary key holds no NULL.
 NO_CAMPAIGN = ""
+# A sum rises no further: a branch's real day is far below it, and whatever an agent sends, 30,000 such sums still add up.
+_SUM_MAX = 2**48
 
 
 def keep(connection: sqlite3.Connection, intake: Intake) -> None:
@@ -73,9 +75,9 @@ def add_money(
             units, minor = issued.get(line.campaign, (0, 0))
             issued[line.campaign] = units + 1, minor + line.amount_minor
     connection.executemany(
-        "INSERT INTO lane_issues (campaign, lane_id, units, minor) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET units = units + excluded.units, minor = minor + excluded.minor",
-        [(campaign, lane_id, *sums) for campaign, sums in issued.items()],
+        "INSERT INTO lane_issues (campaign, lane_id, units, minor) VALUES (?, ?, ?, ?)"  # noqa: S608  a number of ours
+        f" ON CONFLICT DO UPDATE SET units = units + excluded.units, minor = min(minor + excluded.minor, {_SUM_MAX})",
+        [(campaign, lane_id, units, min(minor, _SUM_MAX)) for campaign, (units, minor) in issued.items()],
     )
 
 
@@ -84,13 +86,14 @@ def add_up(connection: sqlite3.Connection, branch: str, counts: Counts) -> None:
     for (day, campaign, measure), number in counts.sums.items():
         key = (branch, day, campaign or NO_CAMPAIGN, measure)
         raised = connection.execute(
-            "UPDATE rollups SET total = total + ? WHERE branch = ? AND day = ? AND campaign = ? AND measure = ?",
+            f"UPDATE rollups SET total = max(-{_SUM_MAX}, min({_SUM_MAX}, total + ?))"  # noqa: S608  a number of ours
+            " WHERE branch = ? AND day = ? AND campaign = ? AND measure = ?",
             (number, *key),
         )
         if raised.rowcount == 0:
             connection.execute(
                 "INSERT INTO rollups (branch, day, campaign, measure, total) VALUES (?, ?, ?, ?, ?)",
-                (*key, number),
+                (*key, max(-_SUM_MAX, min(_SUM_MAX, number))),
             )
     for tag in counts.tags:
         row = (branch, tag.day, tag.stage, tag.beacon)

@@ -17,9 +17,10 @@ _FENCE = "SELECT incarnation, is_fenced FROM lease_fence"
 _HEARD = "SELECT agent, heard_in FROM lease_agents"
 _TOTALS = "granted_units, granted_minor, returned_units, returned_minor, used_units, used_minor"
 _POOL = "SELECT units, minor FROM lease_pools WHERE campaign = ?"
+# With the pool beside each: read apart, a grant in between would make books that do not add up.
 _LEASES = (
-    f"SELECT agent, epoch, {_TOTALS}, is_written_off FROM lease_accounts JOIN lease_desks USING (agent, epoch)"  # noqa: S608
-    " WHERE campaign = ?"
+    f"SELECT agent, epoch, {_TOTALS}, is_written_off, coalesce(units, 0), coalesce(minor, 0)"  # noqa: S608
+    " FROM lease_accounts JOIN lease_desks USING (agent, epoch) LEFT JOIN lease_pools USING (campaign) WHERE campaign = ?"
 )
 _LEASES_OF = (
     f"SELECT campaign, epoch, {_TOTALS}, is_written_off FROM lease_accounts JOIN lease_desks USING (agent, epoch)"  # noqa: S608
@@ -71,17 +72,16 @@ class SqliteRights:
 
     async def campaign_books(self, campaign: CampaignId) -> CampaignBooks:
         issued = {
-            # Each event's money is bounded, their sum is not: no agent's nonsense may hide a campaign's ledger.
-            LeaseKey(AgentName(agent), Epoch(epoch)): Amount(units=units, minor=min(minor, AMOUNT_MAX))
+            LeaseKey(AgentName(agent), Epoch(epoch)): _issued(units, minor)
             for agent, epoch, units, minor in await self._reader.all(_ISSUED, campaign)
         }
+        leases = await self._reader.all(_LEASES, campaign)
         held = {
             LeaseKey(AgentName(agent), Epoch(epoch)): (_account(totals), bool(is_written_off))
-            for agent, epoch, *totals, is_written_off in await self._reader.all(_LEASES, campaign)
+            for agent, epoch, *totals, is_written_off, _, _ in leases
         }
-        pool = await self._reader.all(_POOL, campaign)
         return CampaignBooks(
-            Amount(units=pool[0][0], minor=pool[0][1]) if pool else NOTHING,
+            Amount(units=leases[0][-2], minor=leases[0][-1]) if leases else NOTHING,
             [
                 Lease(key, *held.get(key, (Account(), False)), issued.get(key, NOTHING))
                 for key in sorted({*held, *issued})
@@ -91,7 +91,7 @@ class SqliteRights:
     async def agent_books(self, agent: AgentName) -> AgentBooks:
         known = await self._reader.all("SELECT is_given_up FROM lease_agents WHERE agent = ?", agent)
         issued = {
-            (CampaignId(campaign), LeaseKey(agent, Epoch(epoch))): Amount(units=units, minor=minor)
+            (CampaignId(campaign), LeaseKey(agent, Epoch(epoch))): _issued(units, minor)
             for campaign, epoch, units, minor in await self._reader.all(_ISSUED_BY, agent)
         }
         held = {
@@ -180,6 +180,11 @@ def _awaited(connection: sqlite3.Connection, expected: Expected) -> Set[AgentNam
 def _waiting(incarnation: str, heard: Iterable[Any], expected: Expected) -> Set[AgentName]:
     heard_in = {AgentName(agent): in_which for agent, in_which in heard}
     return {each for each in expected() | set(heard_in) if heard_in.get(each) != incarnation}
+
+
+def _issued(units: int, minor: int) -> Amount:
+    """Each event's money is bounded, their sum is not: no agent's nonsense may hide what others have."""
+    return Amount(units=units, minor=min(max(0, minor), AMOUNT_MAX))
 
 
 def _account(totals: Sequence[int]) -> Account:

@@ -28,6 +28,7 @@ def test_good_events_come_back(event: AnyEvent) -> None:
         (b'"edition":1', b'"edition":1,"shade":"blue"', Fault.UNREADABLE),
         (b'"edition":1', b'"edition":%d' % 2**48, Fault.IMPOSSIBLE),
         (b'"edition":1', b'"edition":-%d' % 2**48, Fault.IMPOSSIBLE),
+        (b'"liability_minor":2000', b'"liability_minor":-1', Fault.IMPOSSIBLE),
         (b'"wall_ms":1', b'"wall_ms":-1', Fault.IMPOSSIBLE),
         (b'"wall_ms":1', b'"wall_ms":999999', Fault.IMPOSSIBLE),
         (b'"CNY"', b'"C\\u0000Y"', Fault.IMPOSSIBLE),
