@@ -26,7 +26,7 @@ from engagement.journal.tip import LaneTip
 from engagement.line.addresses import BATCH_ENTRIES_MAX, BATCH_UNPACKED_BYTES_MAX
 from engagement.line.admission import Diverged, Gap, Known, admit
 from engagement.line.answers import BatchAnswer, RefusedEntry
-from engagement.line.signature import SignatureFault, SignatureRefused, claimed_sender, verify_request
+from engagement.line.signature import SignatureFault, SignatureRefused, claimed_sender, verify_headers
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,11 +74,12 @@ class Ingesting:
         self.tallies = Tallies()
 
     @contextmanager
-    def a_reading(self, headers: Mapping[str, str]) -> Iterator[None]:
-        """Hold room for a body while it arrives. Errors, before any of it is read: Refused overloaded, with a slot;
-        SignatureRefused when no agent says that it sends this.
+    def a_reading(self, method: str, target_uri: str, headers: Mapping[str, str]) -> Iterator[AgentName]:
+        """Hold room for a body while it arrives; who signed its digest. Errors, before any of it is read: Refused
+        overloaded, with a slot; SignatureRefused.
 
-        Apart from a_place(), and a few for each name, so that slow senders keep no agent from being served.
+        Apart from a_place(), and a few for each agent, so that slow senders keep no other from being served; and for no
+        name that is only claimed, or whoever knows an agent's name could hold all its room.
         """
         claimed = claimed_sender(headers)
         if self._registry.public_key_of(claimed) is None:
@@ -88,9 +89,12 @@ class Ingesting:
         if self._reading.total() >= READING_MAX or self._reading[claimed] >= READING_OF_ONE_MAX:
             raise self._overloaded()
         self._demand_place()
+        sender = AgentName(
+            verify_headers(method, target_uri, headers, public_key_of=self._registry.public_key_of)
+        )
         self._reading[claimed] += 1
         try:
-            yield
+            yield sender
         finally:
             self._reading[claimed] -= 1
             if not self._reading[claimed]:
@@ -120,11 +124,6 @@ class Ingesting:
         self.tallies.sent_away += 1
         slot_ms = max(self._slot_ms(), 1)
         return Refused("overloaded", f"HQ is busy; come again in {slot_ms} ms", slot_ms=slot_ms)
-
-    def sender(self, method: str, target_uri: str, headers: Mapping[str, str], body: bytes) -> AgentName:
-        """Who signed a request. Errors: SignatureRefused."""
-        name = verify_request(method, target_uri, headers, body, public_key_of=self._registry.public_key_of)
-        return AgentName(name)
 
     async def take(self, sender: AgentName, body: bytes) -> BatchAnswer:
         """Take one packed batch from whoever was shown to have sent it.

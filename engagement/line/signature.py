@@ -90,12 +90,23 @@ def verify_request(
 
     ``public_key_of``: the 32 bytes of a sender's Ed25519 key by name; None for strangers and for revoked ones.
     """
+    sender = verify_headers(method, target_uri, headers, public_key_of=public_key_of)
+    demand_digest(headers, body)
+    return sender
+
+
+def verify_headers(
+    method: str,
+    target_uri: str,
+    headers: Mapping[str, str],
+    *,
+    public_key_of: Callable[[str], bytes | None],
+) -> str:
+    """As verify_request(), before the body is there: its digest is signed, so it only has to be compared then."""
     claimed = claimed_sender(headers)
     given = {name.lower(): value for name, value in headers.items()}
     parameters = given["signature-input"].strip().removeprefix(f"{LABEL}=")
     signature = _read_signature(given["signature"])
-    if not compare_digest(given["content-digest"].strip().encode(), content_digest(body).encode()):
-        raise SignatureRefused(SignatureFault.DIGEST_WRONG, "Content-Digest is not the SHA-256 of the body")
     public_key = public_key_of(claimed)
     if public_key is None:
         raise SignatureRefused(SignatureFault.UNKNOWN_KEY, f"no agent {claimed!r} may speak here; enrol it")
@@ -107,6 +118,13 @@ def verify_request(
             SignatureFault.WRONG, f"the signature is not that of agent {claimed!r} over {method} {target_uri}"
         ) from None
     return claimed
+
+
+def demand_digest(headers: Mapping[str, str], body: bytes) -> None:
+    """Whether the body is the one that verified headers are about. Errors: SignatureRefused."""
+    given = next(value for name, value in headers.items() if name.lower() == "content-digest")
+    if not compare_digest(given.strip().encode(), content_digest(body).encode()):
+        raise SignatureRefused(SignatureFault.DIGEST_WRONG, "Content-Digest is not the SHA-256 of the body")
 
 
 def claimed_sender(headers: Mapping[str, str]) -> str:

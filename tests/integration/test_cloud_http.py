@@ -16,9 +16,10 @@ from engagement.clock.moment import to_ms
 from engagement.coupon.short_code import make_short_code
 from engagement.ids import AgentName
 from engagement.journal.event import Lane
-from engagement.line.addresses import BATCH_BYTES_MAX, ENROLMENTS_PATH
+from engagement.line.addresses import BATCH_BYTES_MAX, ENROLMENTS_PATH, batches_path
 from engagement.line.certificates import agent_of
 from engagement.line.claim import answer_mac, parse_claim
+from engagement.line.signature import sign_request
 from tests.eventually import eventually
 from tests.fakes import shop
 from tests.fakes.cloud_process import (
@@ -32,7 +33,7 @@ from tests.fakes.cloud_process import (
     enrolment,
 )
 from tests.fakes.happenings import consented, issued, money, redeemed, shaken, undone
-from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, Chain, Journal, public_key
+from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, Chain, Journal, private_key, public_key
 
 COUPONS = "/v1/coupons/{code}"
 TODAY = "/v1/reports/funnel?from=2026-11-21&to=2026-11-21"
@@ -131,7 +132,12 @@ async def test_strangers_get_nothing(hq: Desk) -> None:
     await hq.enrol(HARBOUR, AGENT)
     assert (await hq.send(AGENT, body, Signature="beckon=:AAAA:"))[1]["code"] == "signature_wrong"
     assert (await hq.send(AGENT, body, **{"Signature-Input": "x"}))[1]["code"] == "signature_malformed"
-    assert (await hq.send(AGENT, body, **{"Content-Digest": "sha-256=:AAAA:"}))[1]["code"] == "digest_wrong"
+    assert (await hq.send(AGENT, body, **{"Content-Digest": "sha-256=:AAAA:"}))[1][
+        "code"
+    ] == "signature_wrong"
+    path, sign = batches_path(AGENT), private_key(AGENT).sign
+    of_another = sign_request("POST", hq.home.url + path, b"", keyid=AGENT, created_s=0, nonce="n", sign=sign)
+    assert (await hq.send(AGENT, body, **of_another))[1]["code"] == "digest_wrong"
     status, answer = await hq.ask(
         "POST",
         "/v1/agents/harbour-1/batches",

@@ -231,30 +231,39 @@ async def test_a_flood_is_given_one_slot_after_the_other(hq: Hq) -> None:
         assert (await hq.ingesting.take(AGENT, journal_of(2).packed())).slot_ms == 0
 
 
-def signed_as(agent: AgentName) -> dict[str, str]:
-    return sign_request(
-        "POST", "https://hq.test/", b"", keyid=agent, created_s=0, nonce="n", sign=private_key(agent).sign
-    )
+def signed_as(agent: AgentName, by: AgentName | None = None) -> tuple[str, str, dict[str, str]]:
+    """What reaches HQ before the body does; ``by``: whose key signs it, where that is not the agent's own."""
+    sign = private_key(by or agent).sign
+    headers = sign_request("POST", "https://hq.test/", b"", keyid=agent, created_s=0, nonce="n", sign=sign)
+    return "POST", "https://hq.test/", headers
 
 
 async def test_bodies_that_never_arrive_keep_no_agent_from_being_served(storage: MemoryStorage) -> None:
     hq = await open_hq(storage, AGENT, OTHER)
     with ExitStack() as bodies:
         for _ in range(READING_OF_ONE_MAX):
-            bodies.enter_context(hq.ingesting.a_reading(signed_as(AGENT)))
-        with pytest.raises(Refused) as refused, hq.ingesting.a_reading(signed_as(AGENT)):
+            bodies.enter_context(hq.ingesting.a_reading(*signed_as(AGENT)))
+        with pytest.raises(Refused) as refused, hq.ingesting.a_reading(*signed_as(AGENT)):
             pass
         assert refused.value.more["slot_ms"] > 0
-        with hq.ingesting.a_reading(signed_as(OTHER)), hq.ingesting.a_place():
+        with hq.ingesting.a_reading(*signed_as(OTHER)), hq.ingesting.a_place():
             assert (await hq.ingesting.take(AGENT, journal_of(2).packed())).ack == 2
-    with hq.ingesting.a_reading(signed_as(AGENT)):
+    with hq.ingesting.a_reading(*signed_as(AGENT)):
         pass
 
 
 async def test_nothing_is_read_from_whom_nobody_knows(hq: Hq) -> None:
-    for headers in (signed_as(AgentName("nobody")), {}):
-        with pytest.raises(SignatureRefused), hq.ingesting.a_reading(headers):
+    for head in (signed_as(AgentName("nobody")), ("POST", "https://hq.test/", {})):
+        with pytest.raises(SignatureRefused), hq.ingesting.a_reading(*head):
             pass
+
+
+async def test_nobody_holds_an_agents_room_by_its_name_alone(hq: Hq) -> None:
+    with ExitStack() as bodies:
+        for _ in range(2 * READING_OF_ONE_MAX):
+            with pytest.raises(SignatureRefused):
+                bodies.enter_context(hq.ingesting.a_reading(*signed_as(AGENT, by=OTHER)))
+        assert bodies.enter_context(hq.ingesting.a_reading(*signed_as(AGENT))) == AGENT
 
 
 async def test_the_funnel_counts_what_happened(hq: Hq, storage: MemoryStorage) -> None:

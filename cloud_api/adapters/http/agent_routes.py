@@ -10,7 +10,7 @@ from cloud_api.adapters.http.operations import (
 )
 from cloud_api.adapters.http.parts import PARTS
 from cloud_api.adapters.http.problems import Problem
-from cloud_api.adapters.http.signed import arriving, sender_of, signed
+from cloud_api.adapters.http.signed import arriving, signed
 from engagement.line.addresses import BATCH_BYTES_MAX, BATCH_ENCODING, BATCH_TYPE, ENROLMENTS_PATH
 from engagement.line.answers import (
     AgentReport,
@@ -66,9 +66,8 @@ async def take_batch(request: web.Request) -> web.StreamResponse:
     """Room first: when there is none, the body is never read."""
     parts = request.app[PARTS]
     _demand_kind(request)
-    body = await arriving(request, BATCH_BYTES_MAX)
+    sender, body = await arriving(request, BATCH_BYTES_MAX)
     with parts.ingesting.a_place():
-        sender = sender_of(request, body)
         return json_response(await parts.ingesting.take(sender, body))
 
 
@@ -112,7 +111,7 @@ async def take_report(request: web.Request) -> web.StreamResponse:
     },
 )
 async def give_bundle(request: web.Request) -> web.StreamResponse:
-    sender = sender_of(request, await arriving(request, 0))
+    sender, _ = await arriving(request, 0)
     sealed = await request.app[PARTS].bundling.sealed(sender)
     return web.Response(text=sealed, content_type="application/json")
 

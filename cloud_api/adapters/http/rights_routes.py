@@ -8,7 +8,7 @@ from pydantic import Field
 from cloud_api.adapters.http.models import Answering
 from cloud_api.adapters.http.operations import Asked, Nothing, Operations, json_response, parsed
 from cloud_api.adapters.http.parts import PARTS
-from cloud_api.adapters.http.signed import arriving, sender_of
+from cloud_api.adapters.http.signed import arriving
 from cloud_api.ports.rights import Lease
 from cloud_api.services.lending import FenceView, Ledger
 from engagement.ids import AgentName, CampaignId
@@ -99,8 +99,7 @@ class WrittenOffAnswer(Answering):
     },
 )
 async def lease(request: web.Request) -> web.StreamResponse:
-    body = await arriving(request, LEASE_BYTES_MAX)
-    sender = sender_of(request, body)
+    sender, body = await arriving(request, LEASE_BYTES_MAX)
     return json_response(await request.app[PARTS].lending.lease(sender, parsed(LeaseRequest, body), body))
 
 

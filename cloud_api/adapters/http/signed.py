@@ -11,6 +11,7 @@ from cloud_api.adapters.http.parts import PARTS
 from cloud_api.adapters.http.problems import Problem
 from cloud_api.services.refused import Refused
 from engagement.ids import AgentName
+from engagement.line.signature import demand_digest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -18,12 +19,18 @@ M = TypeVar("M", bound=BaseModel)
 _BODY_S_MAX = 30.0
 
 
-async def arriving(request: web.Request, bytes_max: int) -> bytes:
-    """The body. Errors: Problem 408, 413; before any of it is read SignatureRefused and Refused overloaded."""
-    with request.app[PARTS].ingesting.a_reading(request.headers):
+async def arriving(request: web.Request, bytes_max: int) -> tuple[AgentName, bytes]:
+    """Who sent it, to its own address, and the body that was signed.
+
+    Errors: Problem 408, 413; SignatureRefused; before any of the body is read Refused overloaded and agent_mismatch.
+    """
+    target_uri, headers = _target_uri(request), request.headers
+    with request.app[PARTS].ingesting.a_reading(request.method, target_uri, headers) as sender:
+        if sender != request.match_info["agent"]:
+            raise Refused("agent_mismatch", f"agent {sender!r} sent to another agent's address")
         try:
             async with asyncio.timeout(_BODY_S_MAX):
-                return await limited_body(request, bytes_max)
+                body = await limited_body(request, bytes_max)
         except TimeoutError:
             raise Problem(
                 408,
@@ -31,20 +38,13 @@ async def arriving(request: web.Request, bytes_max: int) -> bytes:
                 "The body came too slowly",
                 f"Send it within {_BODY_S_MAX:g} s, or send less.",
             ) from None
-
-
-def sender_of(request: web.Request, body: bytes) -> AgentName:
-    """The agent that signed, at its own address. Errors: SignatureRefused; Refused agent_mismatch."""
-    sender = request.app[PARTS].ingesting.sender(request.method, _target_uri(request), request.headers, body)
-    if sender != request.match_info["agent"]:
-        raise Refused("agent_mismatch", f"agent {sender!r} sent to another agent's address")
-    return sender
+    demand_digest(headers, body)
+    return sender, body
 
 
 async def signed(request: web.Request, model: type[M]) -> tuple[AgentName, M]:
     """Who sent it and what, as JSON. Errors: Problem 400, 408, 413, 422; SignatureRefused; Refused."""
-    body = await arriving(request, BODY_BYTES_MAX)
-    sender = sender_of(request, body)
+    sender, body = await arriving(request, BODY_BYTES_MAX)
     return sender, parsed(model, body)
 
 

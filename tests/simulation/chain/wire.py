@@ -31,7 +31,7 @@ from engagement.ids import AgentName
 from engagement.journal.batch import Batch, encode_batch
 from engagement.line.addresses import batches_path, bundle_path, leases_path, reports_path
 from engagement.line.answers import AgentReport, BatchAnswer, EnrolmentAnswer, EnrolmentRequest, ReportAnswer
-from engagement.line.signature import sign_request
+from engagement.line.signature import demand_digest, sign_request
 from engagement.rights.messages import LeaseAnswer, LeaseRequest
 from tests.fakes.hq import private_key
 from tests.simulation.chain.hq import HqProcess, SimHq
@@ -144,7 +144,8 @@ class _Sent:
         """Errors: as the real client makes them of HQ's answers."""
 
         async def work(process: HqProcess) -> str:
-            sender = process.ingesting.sender(self.method, self.url, self.headers, self.body)
+            with process.ingesting.a_reading(self.method, self.url, self.headers) as sender:
+                demand_digest(self.headers, self.body)
             return await self.serve(process, sender, self.headers, self.body)
 
         try:
