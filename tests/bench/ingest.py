@@ -182,7 +182,7 @@ def _cores() -> Iterator[set[int]]:
 
 @asynccontextmanager
 async def _pinned_cloud(home: CloudHome, core: set[int]) -> AsyncIterator[CloudProcess]:
-    async with cloud(home) as process:
+    async with cloud(home, is_warm=False) as process:
         assert process.process is not None
         for thread in os.listdir(f"/proc/{process.process.pid}/task"):
             os.sched_setaffinity(int(thread), core)

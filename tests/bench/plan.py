@@ -43,7 +43,7 @@ async def _measure(folder: Path) -> list[Figure]:
     inventory.write_text("".join(_text(changed_every=0)), encoding="utf-8")
     (folder / "hq").mkdir()
     home = CloudHome(folder / "hq", laid_out=None)
-    async with cloud(home):
+    async with cloud(home, is_warm=False):
         first = [await _plan(home, inventory, folder) for _ in range(_ROUNDS)]
         await _apply(home)
         inventory.write_text("".join(_text(changed_every=_CHANGED_EVERY)), encoding="utf-8")

@@ -36,7 +36,7 @@ _IN_THE_MIDDLE_S_MAX = 0.01
 @asynccontextmanager
 async def _shopping(folder: Path) -> AsyncIterator[tuple[AgentProcess, Shopping]]:
     home = lay_agent_home(folder / "home")
-    with agent_on(home) as agent:
+    with agent_on(home, is_warm=True) as agent:
         async with callers(home.access) as all_callers:
             yield agent, await Shopping.begin(all_callers)
 

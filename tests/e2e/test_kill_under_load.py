@@ -110,7 +110,7 @@ async def test_kills_under_load_leave_the_ledger_and_what_was_told_in_agreement(
     seed = time.time_ns() % 1_000_000
     print(f"seed {seed}")
     home = lay_agent_home(tmp_path / "home")
-    with agent_on(home) as agent:
+    with agent_on(home, is_warm=True) as agent:
         async with callers(home.access) as all_callers:
             crowd = Crowd(all_callers, Random(seed))
             async with asyncio.TaskGroup() as tasks:

@@ -19,8 +19,12 @@ from provisioning.services.chain_secrets import ChainSecrets
 from provisioning.services.seeding import CASHIER, HomeSecrets, chain_secrets
 from provisioning.services.store_address import portal_name
 from tests.fakes.local_bundle import local_bundle
+from tests.fakes.warm_process import WarmProcess
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = "edge_agent"
+# How the environment's names of its settings begin.
+_SETTINGS = "BECKON_AGENT_"
 # Below the ports that the kernel gives to outgoing connections: a dead agent's port stays free for the next one.
 _PORTS = range(20_000, 32_000)
 _PORTS_APART = (0, 10, 11, 12)
@@ -137,24 +141,28 @@ def lay_agent_home(folder: Path) -> AgentHome:
 
 
 def agent_command(home: AgentHome) -> list[str]:
-    return [sys.executable, "-m", "edge_agent", "run", "--config", str(home.settings_file)]
+    return [sys.executable, "-m", PROGRAM, "run", "--config", str(home.settings_file)]
 
 
 def agent_environment() -> dict[str, str]:
     """Ours without the settings of somebody else's agent."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("BECKON_AGENT_")}
+    return {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
 
 
 class AgentProcess:
-    """``run()`` starts it, again after it has ended. What it says goes into ``output``."""
+    """``run()`` starts it, again after it has ended. What it says goes into ``output``.
 
-    def __init__(self, home: AgentHome) -> None:
+    ``is_warm``: it is spared the second of a fresh interpreter, for tests that start it again and again.
+    """
+
+    def __init__(self, home: AgentHome, *, is_warm: bool = False) -> None:
         self.home = home
         self.output = home.folder / "agent-output.txt"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._is_warm = is_warm
+        self._process: WarmProcess | subprocess.Popen[bytes] | None = None
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> WarmProcess | subprocess.Popen[bytes]:
         assert self._process is not None, "it was never started"
         return self._process
 
@@ -164,6 +172,10 @@ class AgentProcess:
 
     def run(self, command: list[str] | None = None) -> None:
         assert self._process is None or self._process.poll() is not None, "it runs"
+        if self._is_warm and command is None:
+            words = agent_command(self.home)[3:]
+            self._process = WarmProcess(PROGRAM, words, self.output, hidden=_SETTINGS)
+            return
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 command or agent_command(self.home),
@@ -179,7 +191,7 @@ class AgentProcess:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(STOP_S_MAX)
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code. Errors: TimeoutExpired when the stop takes longer than promised."""
         self.process.send_signal(number)
         return self.process.wait(STOP_S_MAX)
@@ -190,9 +202,11 @@ class AgentProcess:
 
 
 @contextmanager
-def agent_on(home: AgentHome, command: list[str] | None = None) -> Iterator[AgentProcess]:
+def agent_on(
+    home: AgentHome, command: list[str] | None = None, *, is_warm: bool = False
+) -> Iterator[AgentProcess]:
     """An agent that has been started, and does not outlive the block."""
-    agent = AgentProcess(home)
+    agent = AgentProcess(home, is_warm=is_warm)
     agent.run(command)
     try:
         yield agent

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import scrypt
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,22 @@ from engagement.line.signature import sign_request
 from provisioning.adapters.certificates import FolderRoot, ensure_certificates
 from tests.fakes.hq import CHAIN, Chain, private_key, public_key
 from tests.fakes.json_schema import faults
+from tests.fakes.warm_process import WarmProcess
 from tests.house.tree import ROOT
 
 AUTHORITY = "/v1/authority"
 USER, PASSWORD = "hq", "a password of the test"
+PROGRAM = "cloud_api"
+# How the environment's names of its settings begin.
+_SETTINGS = "BECKON_CLOUD_"
 _STARTS_WITHIN_S = 20.0
 _SALT = bytes(range(16))
+
+
+@cache
+def _hashed_password() -> bytes:
+    """Of cost, as it must be."""
+    return scrypt(PASSWORD.encode(), salt=_SALT, n=2**14, r=8, p=1, dklen=32)
 
 
 @dataclass
@@ -46,8 +57,7 @@ class CloudHome:
 
     def __post_init__(self) -> None:
         ensure_certificates(self.folder, portal_name="hq.test", now=datetime.now(UTC))
-        hashed = scrypt(PASSWORD.encode(), salt=_SALT, n=2**14, r=8, p=1, dklen=32)
-        user = {"name": USER, "salt": _SALT.hex(), "password_scrypt": hashed.hex()}
+        user = {"name": USER, "salt": _SALT.hex(), "password_scrypt": _hashed_password().hex()}
         (self.folder / "users.json").write_text(json.dumps({"version": 1, "users": [user]}))
         self.settings = {
             "home": str(self.folder / "hq"),
@@ -66,7 +76,7 @@ class CloudHome:
         """Starts the cloud with the settings as they are now."""
         config = self.folder / "cloud.toml"
         config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items()))
-        return [sys.executable, "-m", "cloud_api", "run", "--config", str(config)]
+        return [sys.executable, "-m", PROGRAM, "run", "--config", str(config)]
 
     async def tell(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Have the cloud's program do something else than run, with these settings; waits for its end."""
@@ -86,12 +96,16 @@ class CloudHome:
 
 
 class CloudProcess:
-    """``run()`` starts it, again after it has ended; what it says goes into ``output``."""
+    """``run()`` starts it, again after it has ended; what it says goes into ``output``.
 
-    def __init__(self, home: CloudHome) -> None:
+    ``is_warm``: it is spared the second of a fresh interpreter, which most tests are not about.
+    """
+
+    def __init__(self, home: CloudHome, *, is_warm: bool = True) -> None:
         self.home = home
         self.output = home.folder / "output.txt"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: WarmProcess | subprocess.Popen[bytes] | None = None
+        self._is_warm = is_warm
 
     async def run(self) -> None:
         """Return once it answers."""
@@ -109,14 +123,13 @@ class CloudProcess:
                     assert loop.time() < deadline, self.output.read_text()
                     await asyncio.sleep(0.02)
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("BECKON_CLOUD_")
-        }
+    def _start(self) -> WarmProcess | subprocess.Popen[bytes]:
+        command = self.home.command
+        if self._is_warm:
+            return WarmProcess(PROGRAM, command[3:], self.output, hidden=_SETTINGS)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
         with self.output.open("ab") as output:
-            return subprocess.Popen(
-                self.home.command, cwd=ROOT, env=environment, stdout=output, stderr=output
-            )
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
 
     def kill(self) -> None:
         """At once, as a cut of power would."""
@@ -136,8 +149,8 @@ class CloudProcess:
 
 
 @asynccontextmanager
-async def cloud(home: CloudHome) -> AsyncIterator[CloudProcess]:
-    process = CloudProcess(home)
+async def cloud(home: CloudHome, *, is_warm: bool = True) -> AsyncIterator[CloudProcess]:
+    process = CloudProcess(home, is_warm=is_warm)
     try:
         await process.run()
         yield process

@@ -312,14 +312,16 @@ async def test_peers_that_break_http_or_hang_up_leave_no_traceback(running: Clou
     assert "Traceback" not in running.output.read_text()
 
 
-async def test_it_stops_cleanly_and_starts_again(running: CloudProcess, hq: Desk) -> None:
-    await hq.enrol(HARBOUR, AGENT)
-    await hq.send(AGENT, journal_of(2).packed())
-    assert running.stop() == 0
-    await running.run()
-    assert (await hq.ask("GET", "/v1/branches"))[0] == 200  # the session outlives the restart
-    status, answer = await hq.send(AGENT, journal_of(2).packed())
-    assert (status, answer["ack"]) == (200, 2)
+async def test_it_stops_cleanly_and_starts_again(home: CloudHome) -> None:
+    async with cloud(home, is_warm=False) as running, desk(home) as hq:
+        await hq.sign_in()
+        await hq.enrol(HARBOUR, AGENT)
+        await hq.send(AGENT, journal_of(2).packed())
+        assert running.stop() == 0
+        await running.run()
+        assert (await hq.ask("GET", "/v1/branches"))[0] == 200  # the session outlives the restart
+        status, answer = await hq.send(AGENT, journal_of(2).packed())
+        assert (status, answer["ack"]) == (200, 2)
 
 
 @pytest.mark.parametrize(
