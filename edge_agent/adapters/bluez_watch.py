@@ -34,8 +34,8 @@ CALL_S_MAX = 2.0
 # Switching takes a controller some hundred milliseconds, a sick one a second or two.
 _SWITCH_TRIES_MAX = 5
 _SWITCH_PAUSE_S = 0.2
-# What a start may wait for an answer before it takes the recording.
-FIND_S_MAX = 0.8
+# What a start may wait for an answer before it takes the recording; a machine that is still starting is slow to answer.
+FIND_S_MAX = 2.0
 
 
 class BusLost(Exception):

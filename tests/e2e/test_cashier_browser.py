@@ -196,7 +196,7 @@ async def test_order_in_hand_outlives_reload_restart_and_idleness(server: StaffS
         await expect(page.locator("#no-answer")).to_be_visible()
         await server.start()
         # The restarted agent knows no sign-ins: it asks for the PIN and goes on with the order.
-        await expect(page.get_by_text("The order in hand is kept.")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_text("The order in hand is kept.")).to_be_visible()
         assert await recorded_minor(server) == 0
         await page.get_by_label("PIN").fill(PIN)
         await page.keyboard.press("Enter")
@@ -260,7 +260,7 @@ async def test_camera_reads_the_code_off_a_phone(server: StaffServer, tmp_path: 
         await sign_in(page)
         await scan(page, "100")
         await page.get_by_role("button", name="Camera").click()
-        await expect(lines(page)).to_have_count(1, timeout=15_000)
+        await expect(lines(page)).to_have_count(1)
         await expect(page.locator(".saw")).to_contain_text("Read: C1:")
         await page.get_by_role("button", name="Close the camera").click()
         await page.get_by_role("button", name="Redeem 1").click()

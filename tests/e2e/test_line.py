@@ -15,8 +15,8 @@ from tests.fakes.callers import Callers, callers
 from tests.fakes.hq_server import Server, serving
 
 CLAIM = make_claim(bytes(range(15)))
-# From a redemption to HQ on a good line.
-LAG_S_MAX = 2.0
+# What is committed ships at once; the agent looks by itself only 10 s after.
+LAG_S_MAX = 9.0
 
 
 @asynccontextmanager
@@ -72,16 +72,14 @@ async def test_from_a_claim_code_to_every_entry_at_hq(tmp_path: Path) -> None:
                 assert health["last_sync_at"] is None
 
                 claim_file.write_text(claim_text(CLAIM) + "\n")
-                await eventually(lambda: server.hq.seqs(Lane.MONEY), within_s=15, what="money at HQ")
+                await eventually(lambda: server.hq.seqs(Lane.MONEY), what="money at HQ")
                 assert not claim_file.exists()
 
-                await eventually(lambda: server.hq.seqs(Lane.ENGAGEMENT), within_s=15)
+                await eventually(lambda: server.hq.seqs(Lane.ENGAGEMENT))
                 before = len(server.hq.seqs(Lane.MONEY))
                 began_s = time.monotonic()
                 await _welcome(all_callers, "127.41.0.2")
-                await eventually(
-                    lambda: len(server.hq.seqs(Lane.MONEY)) > before, within_s=10, what="new money"
-                )
+                await eventually(lambda: len(server.hq.seqs(Lane.MONEY)) > before, what="new money")
                 assert time.monotonic() - began_s < LAG_S_MAX
                 health = (await till.ask("GET", "/health")).json
                 assert health["last_sync_at"] is not None

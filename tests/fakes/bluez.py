@@ -25,7 +25,7 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 _IN_PROGRESS = "org.bluez.Error.InProgress"
 _UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
 _THRESHOLD_DB = 8
-_BUS_START_S_MAX = 5.0
+_BUS_START_S_MAX = 30.0
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>

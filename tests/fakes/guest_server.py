@@ -1,5 +1,6 @@
 """The guest listeners of a store front on loopback, and phones that talk to them; each 127.x.y.z is another phone."""
 
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,6 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
-from aiohttp.test_utils import unused_port
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -36,7 +36,7 @@ async def guest_server(
     *campaigns: Campaign, tls_folder: Path | None = None, **branch: object
 ) -> AsyncIterator[GuestServer]:
     """Serve both listeners. With ``tls_folder`` the pages come over TLS, with a certificate made there."""
-    page_port, probe_port = unused_port(), unused_port()
+    page_port, probe_port = _two_ports()
     page_url = f"{'https' if tls_folder else 'http'}://127.0.0.1:{page_port}"
     async with store_front(*campaigns, base_url=page_url, **branch) as front:
         apps = front.apps()
@@ -51,6 +51,14 @@ async def guest_server(
         finally:
             for runner in runners:
                 await runner.cleanup()
+
+
+def _two_ports() -> tuple[int, int]:
+    """Free ones; taken one after the other they might be the same."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from edge_agent.adapters.bluez_radio import BluezRadio
 from edge_agent.adapters.bluez_receiver import Limits
 from edge_agent.ports import RadioLost
 from edge_agent.radio_status import ReceiverState
-from tests.eventually import eventually
+from tests.eventually import PATIENCE_S, eventually
 from tests.fakes.bluez import FakeBluez, PrivateBus
 from tests.fakes.bluez_listening import (
     BEACON,
@@ -25,6 +25,9 @@ from tests.fakes.bluez_listening import (
     state,
 )
 from tests.needs import needs_command
+
+# Sooner than a silent scan is noticed, which would be begun anew too.
+SOON_S = 15.0
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +47,7 @@ async def bluez(bus_address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 
 @pytest.mark.parametrize("is_announced", [True, False], ids=["adapter announced", "adapter there already"])
-async def test_a_restart_of_bluetoothd_is_survived_within_three_seconds(
+async def test_a_restart_of_bluetoothd_is_survived_within_seconds(
     is_announced: bool, bluez: FakeBluez
 ) -> None:
     bluez.plug("hci0")
@@ -58,12 +61,12 @@ async def test_a_restart_of_bluetoothd_is_survived_within_three_seconds(
         await bluez.start()
         if is_announced:
             bluez.plug("hci0")
-        await flows(bluez, "hci0", heard, within_s=3.0)
+        await flows(bluez, "hci0", heard, SOON_S)
         assert state(radio) is ReceiverState.HEARING
         assert radio.status.receivers[0].restarts == 1
 
 
-async def test_the_bus_daemon_restarted_is_survived_within_five_seconds(
+async def test_the_bus_daemon_restarted_is_survived_within_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs_command("dbus-daemon")
@@ -83,7 +86,7 @@ async def test_the_bus_daemon_restarted_is_survived_within_five_seconds(
             await bluez.crash()
             await bluez.start()
             bluez.plug("hci0")
-            await flows(bluez, "hci0", heard, within_s=5.0)
+            await flows(bluez, "hci0", heard, SOON_S)
         await bluez.crash()
     finally:
         bus.stop()
@@ -102,8 +105,7 @@ async def test_a_start_refused_as_in_progress_is_tried_again(bluez: FakeBluez) -
 
 async def test_a_scan_that_bluez_dropped_is_begun_anew(bluez: FakeBluez) -> None:
     bluez.plug("hci0")
-    limits = replace(BRISK, silent_s=60)
-    async with listening(BluezRadio(["hci0"], clock=RealClock(), limits=limits)) as heard:
+    async with listening(BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)) as heard:
         await flows(bluez, "hci0", heard)
         bluez.drop_scans("hci0")
         await flows(bluez, "hci0", heard)
@@ -113,9 +115,7 @@ async def test_a_scan_that_bluez_dropped_is_begun_anew(bluez: FakeBluez) -> None
 async def test_a_connection_to_the_bus_that_dies_is_made_anew(which: int, bluez: FakeBluez) -> None:
     bluez.plug("hci0")
     before = open_sockets()
-    async with listening(
-        BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, silent_s=60))
-    ) as heard:
+    async with listening(BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)) as heard:
         await flows(bluez, "hci0", heard)
         now = open_sockets()
         shut(now[sorted(now.keys() - before.keys())[which]])
@@ -126,7 +126,7 @@ async def test_a_connection_to_the_bus_that_dies_is_made_anew(which: int, bluez:
 async def test_a_bluetoothd_that_answers_no_more_is_waited_for(bluez: FakeBluez) -> None:
     bluez.plug("hci0")
     bluez.hang("StartDiscovery")
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, start_s=0.1))
+    radio = BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, start_s=1.0))
     async with listening(radio) as heard:
         await eventually(lambda: state(radio) is ReceiverState.REFUSED)
         assert "did not start scanning" in (radio.status.cause or "")
@@ -136,7 +136,7 @@ async def test_a_bluetoothd_that_answers_no_more_is_waited_for(bluez: FakeBluez)
 
 async def test_a_scan_gone_silent_is_begun_anew(bluez: FakeBluez) -> None:
     bluez.plug("hci0")
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)
+    radio = BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, silent_s=0.4))
     async with listening(radio) as heard:
         await flows(bluez, "hci0", heard)
         bluez.mute("hci0")
@@ -145,7 +145,7 @@ async def test_a_scan_gone_silent_is_begun_anew(bluez: FakeBluez) -> None:
 
 async def test_an_empty_shop_is_silent_but_no_fault(bluez: FakeBluez) -> None:
     bluez.plug("hci0")
-    radio = BluezRadio(["hci0"], clock=RealClock(), limits=BRISK)
+    radio = BluezRadio(["hci0"], clock=RealClock(), limits=replace(BRISK, silent_s=0.4))
     async with listening(radio):
         await eventually(lambda: state(radio) is ReceiverState.SILENT)
         assert radio.status.is_listening
@@ -210,7 +210,7 @@ async def test_what_is_not_cured_in_time_is_given_up_with_its_cause(
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
     radio = BluezRadio(["hci0"], clock=RealClock(), limits=Limits(patience_s=0.1, tick_s=0.02))
     with pytest.raises(RadioLost) as lost:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             await radio.listen(lambda _: None)
     assert says in lost.value.cause
 
@@ -229,7 +229,7 @@ async def test_a_user_who_may_not_ask_is_told_so(bluez: FakeBluez) -> None:
 async def test_a_machine_without_adapter_is_given_up_with_that_cause(bluez: FakeBluez) -> None:
     radio = BluezRadio(clock=RealClock(), limits=Limits(patience_s=0.1, tick_s=0.02))
     with pytest.raises(RadioLost, match="no Bluetooth adapter"):
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             await radio.listen(lambda _: None)
     assert (state(radio), radio.status.is_listening) == (ReceiverState.ABSENT, False)
     assert "no Bluetooth adapter" in (radio.status.cause or "")

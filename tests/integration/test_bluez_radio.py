@@ -215,6 +215,8 @@ async def test_the_default_adapter_is_the_first_powered_one(bluez: FakeBluez) ->
 async def test_no_adapter_is_found_without_bus_bluez_or_adapter(
     bus_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # Ten times what the limit of the whole allows: a call that is never answered does not end by itself.
+    monkeypatch.setattr("edge_agent.adapters.bluez_watch.CALL_S_MAX", 20.0)
     started = time.monotonic()
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path / 'nothing'}")
     assert await find_adapter() is None
@@ -224,7 +226,7 @@ async def test_no_adapter_is_found_without_bus_bluez_or_adapter(
         assert await find_adapter() is None
         bluez.hang("GetManagedObjects")
         assert await find_adapter() is None
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 15.0
 
 
 async def test_stopping_ends_the_scan_and_listening_again_leaks_nothing(bluez: FakeBluez) -> None:

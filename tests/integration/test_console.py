@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from html import unescape
 
 import pytest
 from aiohttp import ClientResponse
@@ -10,6 +11,7 @@ from cloud_api.adapters.wording import Catalogue
 from cloud_api.services.signing_in import TRIES_MAX
 from engagement.coupon.short_code import make_short_code
 from engagement.journal.event import Lane
+from tests.eventually import PATIENCE_S
 from tests.fakes.cloud_fixtures import Enrolled
 from tests.fakes.cloud_process import PASSWORD, USER, CloudProcess, Desk
 from tests.fakes.happenings import consented, issued, money, redeemed
@@ -34,6 +36,13 @@ def number(html: str, of: str) -> str:
 
 def code_of(serial: int) -> str:
     return make_short_code(key=b"k", agent_number=1, lease_number=1, serial=serial, not_before_min=1)
+
+
+def next_of(html: str) -> str:
+    """Where signing in leads."""
+    found = re.search(r'name="next" value="([^"]*)"', html)
+    assert found is not None
+    return unescape(found[1])
 
 
 async def test_without_a_session_there_is_only_the_way_in(still_visitor: PlainBrowser) -> None:
@@ -66,6 +75,62 @@ async def test_signing_in_and_out(visitor: PlainBrowser) -> None:
     assert response.status == 303
     _, html = await visitor.get("/", Cookie=f"__Host-session={token}")
     assert 'action="/signin"' in html
+
+
+async def test_signing_in_leads_to_the_page_that_was_asked_for(visitor: PlainBrowser) -> None:
+    _, html = await visitor.get("/agents/harbour-1?judged=2&used=1")
+    going_on = next_of(html)
+    assert going_on == "/agents/harbour-1?judged=2&used=1"
+    form = {"user": USER, "password": "wrong", "next": going_on}
+    _, html = await visitor.post("/signin", form)
+    assert next_of(html) == going_on
+    response, _ = await visitor.post("/signin", form | {"password": PASSWORD})
+    assert (response.status, response.headers["Location"]) == (303, going_on)
+
+
+@pytest.mark.parametrize(
+    "address", ["//elsewhere.test", "https://elsewhere.test", "/\\elsewhere.test", "/\r\nX: y", "", "/" * 600]
+)
+async def test_signing_in_leads_nowhere_else(still_visitor: PlainBrowser, address: str) -> None:
+    response, _ = await still_visitor.post("/signin", {"user": USER, "password": PASSWORD, "next": address})
+    assert (response.status, response.headers["Location"]) == (303, "/")
+
+
+async def test_what_is_sent_after_the_session_is_said_not_to_be_done(visitor: PlainBrowser) -> None:
+    await visitor.sign_in()
+    await visitor.post("/signout", {})
+    response, html = await visitor.post("/agents/harbour-1/judge", {})
+    assert response.status == 200
+    assert "what you sent was not done" in html
+    await visitor.post("/signin", {"user": USER, "password": PASSWORD})
+    response, _ = await visitor.get(next_of(html))
+    assert (response.status, response.headers["Location"]) == (303, "/agents/harbour-1#letters")
+
+
+@pytest.mark.parametrize("address", ["/signin", "/signout"])
+async def test_the_address_of_the_doors_forms_opens_the_console(
+    still_visitor: PlainBrowser, address: str
+) -> None:
+    response, _ = await still_visitor.get(f"{address}?lang=zh-Hans")
+    assert (response.status, response.headers["Location"]) == (303, "/?lang=zh-Hans")
+
+
+@pytest.mark.parametrize(("address", "status"), [("/nothing", 404), ("/agents/x/y", 404), ("/events", 405)])
+async def test_a_browser_is_shown_a_page_where_there_is_none(
+    still_visitor: PlainBrowser, address: str, status: int
+) -> None:
+    post = status == 405
+    shows_pages = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "zh"}
+    async with still_visitor.session.request(
+        "POST" if post else "GET", still_visitor.url + address, headers=shows_pages
+    ) as response:
+        html = await response.text()
+    is_page = not post
+    assert response.status == status
+    assert response.content_type == ("text/html" if is_page else "application/problem+json")
+    assert ("此地址没有页面" in html) == is_page
+    response, _ = await still_visitor.get(address, Accept="application/json")
+    assert response.content_type != "text/html"
 
 
 async def test_guessing_is_slowed_as_at_the_api(visitor: PlainBrowser, hq: Desk) -> None:
@@ -200,12 +265,11 @@ async def test_the_stream_says_when_something_came(visitor: PlainBrowser, hq: De
     await visitor.sign_in()
     journal = Journal()
     journal.add(*money(2))
-    async with visitor.session.get(visitor.url + "/events") as stream, asyncio.timeout(10):
+    async with visitor.session.get(visitor.url + "/events") as stream, asyncio.timeout(PATIENCE_S):
         assert stream.content_type == "text/event-stream"
         assert await _next_event(stream) == "changed"
         await hq.send(AGENT, journal.packed())
-        async with asyncio.timeout(2):
-            assert await _next_event(stream) == "changed"
+        assert await _next_event(stream) == "changed"
     _, html = await visitor.get(DAY)
     assert number(html, "redeemed") == "1"
 
