@@ -1,6 +1,6 @@
 """Amounts of money: whole minor units (fen, cents), never floats."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -9,10 +9,11 @@ COUPON_MINOR_MAX = 2**24 - 1
 # A basket above this is a typing error at the till, not a sale.
 BASKET_MINOR_MAX = 10**10
 
-Minor = Annotated[int, Field(ge=0, le=COUPON_MINOR_MAX)]
+Minor = Annotated[int, Field(strict=True, ge=0, le=COUPON_MINOR_MAX)]
 BasketMinor = Annotated[int, Field(ge=0, le=BASKET_MINOR_MAX)]
-BasisPoints = Annotated[int, Field(ge=0, le=10_000)]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+BasisPoints = Annotated[int, Field(strict=True, ge=0, le=10_000)]
+CURRENCY_PATTERN: Final = r"^[A-Z]{3}$"
+Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]
 
 # ISO 4217 minor-unit exponents that are not 2. Source: ISO 4217 table A.1.
 _EXPONENT = {

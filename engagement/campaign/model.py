@@ -1,10 +1,12 @@
 """The campaign as HQ writes it. Once published its terms never change: a new edition is for new coupons only."""
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from engagement.finding import Finding, Unfit
 from engagement.ids import LABEL, SLUG, CampaignId, Label, Slug, ZoneName
 from engagement.money import BasisPoints, Currency, Minor
 from engagement.values import Value
@@ -35,19 +37,26 @@ Texts = Annotated[dict[str, str], AfterValidator(_in_every_language)]
 Instant = Annotated[datetime, AfterValidator(_aware)]
 
 
+# Which amounts an offer of each kind has, and which it has not.
+_OFFER_FIELDS: Final = {
+    "cash": (("value_minor",), ("off_bps", "cap_minor")),
+    "percent": (("off_bps", "cap_minor"), ("value_minor",)),
+}
+
+
 class Trigger(Value):
     """What starts an issue: joining the Wi-Fi, a shake, or a member's tag dwelling ``dwell_s`` seconds."""
 
     on: Literal["welcome", "shake", "welcome_back"]
     zone: Annotated[ZoneName, LABEL] | None = None
-    dwell_s: Annotated[float, Field(ge=0, le=3600)] = 0
+    dwell_s: Annotated[float, Field(strict=True, ge=0, le=3600)] = 0
 
     @model_validator(mode="after")
     def _rests_on_what_is_proved(self) -> "Trigger":
         if self.on != "welcome_back" and (self.zone is not None or self.dwell_s):
-            raise ValueError(
-                "zone and dwell_s go with on: welcome_back alone; a phone on the Wi-Fi proves the store, not a zone"
-            )
+            key = "zone" if self.zone is not None else "dwell_s"
+            text = "zone and dwell_s go with on: welcome_back alone; a phone on the Wi-Fi proves the store, not a zone"
+            raise Unfit([Finding((key,), text)])
         return self
 
 
@@ -66,10 +75,17 @@ class Offer(Value):
 
     @model_validator(mode="after")
     def _is_worth_something(self) -> "Offer":
-        if self.kind == "cash" and not (self.value_minor > 0 and self.off_bps == self.cap_minor == 0):
-            raise ValueError("a cash offer needs value_minor above 0, and neither off_bps nor cap_minor")
-        if self.kind == "percent" and not (self.off_bps > 0 and self.cap_minor > 0 and self.value_minor == 0):
-            raise ValueError("a percent offer needs off_bps and cap_minor above 0, and no value_minor")
+        needed, none = _OFFER_FIELDS[self.kind]
+        findings = [
+            *(
+                Finding((key,), f"a {self.kind} offer needs {key} above 0")
+                for key in needed
+                if not getattr(self, key)
+            ),
+            *(Finding((key,), f"a {self.kind} offer has no {key}") for key in none if getattr(self, key)),
+        ]
+        if findings:
+            raise Unfit(findings)
         return self
 
     @property
@@ -101,18 +117,18 @@ class Budget(Value):
     """What the campaign may give out: coupons, and their worst-case cost. In the whole chain where HQ leases it to the
     stores, by this agent alone in a store without HQ; ``units_per_day`` is each agent's in any case."""
 
-    units: Annotated[int, Field(ge=1, le=900_000)]
-    spend_minor: Annotated[int, Field(ge=1)]
-    units_per_day: Annotated[int, Field(ge=1)] | None = None
+    units: Annotated[int, Field(strict=True, ge=1, le=900_000)]
+    spend_minor: Annotated[int, Field(strict=True, ge=1)]
+    units_per_day: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
 class Limits(Value):
     """Per subject, kept strictly within one branch."""
 
-    issue: Annotated[int, Field(ge=1, le=100)] = 1
-    issue_per_day: Annotated[int, Field(ge=1, le=100)] = 1
-    redeem: Annotated[int, Field(ge=1, le=100)] = 100
-    plays_per_day: Annotated[int, Field(ge=1, le=100)] = 3
+    issue: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
+    issue_per_day: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
+    redeem: Annotated[int, Field(strict=True, ge=1, le=100)] = 100
+    plays_per_day: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
 
 
 class Window(Value):
@@ -120,13 +136,13 @@ class Window(Value):
 
     opens_at: Instant
     ends_at: Instant
-    use_after_minutes: Annotated[int, Field(ge=0, le=60 * 24 * 30)] = 0
-    use_days: Annotated[int, Field(ge=1, le=USE_DAYS_MAX)]
+    use_after_minutes: Annotated[int, Field(strict=True, ge=0, le=60 * 24 * 30)] = 0
+    use_days: Annotated[int, Field(strict=True, ge=1, le=USE_DAYS_MAX)]
 
     @model_validator(mode="after")
     def _has_length(self) -> "Window":
         if self.ends_at <= self.opens_at:
-            raise ValueError("ends_at must be later than opens_at")
+            raise Unfit([Finding(("ends_at",), "ends_at must be later than opens_at")])
         return self
 
 
@@ -136,8 +152,8 @@ class Stacking(Value):
 
     group: Slug = "default"
     exclusive: bool = False
-    priority: Annotated[int, Field(ge=0, le=1000)] = 100
-    max_in_group: Annotated[int, Field(ge=1, le=10)] = 1
+    priority: Annotated[int, Field(strict=True, ge=0, le=1000)] = 100
+    max_in_group: Annotated[int, Field(strict=True, ge=1, le=10)] = 1
 
 
 class Campaign(Value):
@@ -145,8 +161,8 @@ class Campaign(Value):
 
     version: Literal[1]
     id: Annotated[CampaignId, SLUG]
-    number: Annotated[int, Field(ge=1, le=CAMPAIGN_NUMBER_MAX)]
-    edition: Annotated[int, Field(ge=1, le=EDITION_MAX)] = 1
+    number: Annotated[int, Field(strict=True, ge=1, le=CAMPAIGN_NUMBER_MAX)]
+    edition: Annotated[int, Field(strict=True, ge=1, le=EDITION_MAX)] = 1
     name: Label
     title: Texts
     terms: Texts
@@ -160,14 +176,22 @@ class Campaign(Value):
 
     @model_validator(mode="after")
     def _can_be_published(self) -> "Campaign":
-        if self.draw.mode == "odds" and self.draw.win_bps == 0:
-            raise ValueError("draw.win_bps must be above 0 where draw.mode is odds: nobody could win")
-        if (self.draw.mode == "odds") != (self.trigger.on == "shake"):
-            raise ValueError("draw.mode odds goes with trigger.on shake, and only with it")
+        if findings := tuple(self._findings()):
+            raise Unfit(findings)
+        return self
+
+    def _findings(self) -> Iterator[Finding]:
+        is_by_odds = self.draw.mode == "odds"
+        if is_by_odds and self.draw.win_bps == 0:
+            text = "draw.win_bps must be above 0 where draw.mode is odds: nobody could win"
+            yield Finding(("draw", "win_bps"), text)
+        if is_by_odds != (self.trigger.on == "shake"):
+            path = ("draw", "mode") if is_by_odds else ("trigger", "on")
+            yield Finding(path, "draw.mode odds goes with trigger.on shake, and only with it")
         worst_case_minor = self.budget.units * self.offer.liability_minor
         if self.budget.spend_minor < worst_case_minor:
-            raise ValueError(
+            text = (
                 f"budget.spend_minor is {self.budget.spend_minor}, below the worst case of {worst_case_minor} "
                 f"({self.budget.units} coupons of {self.offer.liability_minor})"
             )
-        return self
+            yield Finding(("budget", "spend_minor"), text)

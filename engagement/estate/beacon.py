@@ -6,11 +6,12 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from engagement.estate.fitting import BeaconParts, Unfit, beacon_findings
+from engagement.estate.fitting import BeaconParts, beacon_findings
+from engagement.finding import Unfit
 from engagement.ids import LABEL, BeaconName, MemberId, ZoneName
 from engagement.values import Value
 
-U16 = Annotated[int, Field(ge=0, le=0xFFFF)]
+U16 = Annotated[int, Field(strict=True, ge=0, le=0xFFFF)]
 
 
 def _hex(digits: int) -> StringConstraints:
@@ -42,8 +43,8 @@ class EidIdentity(Value):
     2**K seconds), ``clock_offset_s`` the beacon's clock minus Unix time when it was registered."""
 
     identity_key: Annotated[str, _hex(32)]
-    rotation_exponent: Annotated[int, Field(ge=0, le=15)]
-    clock_offset_s: int = 0
+    rotation_exponent: Annotated[int, Field(strict=True, ge=0, le=15)]
+    clock_offset_s: Annotated[int, Field(strict=True)] = 0
 
 
 # By the key under which a beacon has one; rules name them in this order.

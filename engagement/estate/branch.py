@@ -1,20 +1,23 @@
 """A store: its zones, beacons, agents and tills."""
 
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, StringConstraints, model_validator
 
 from engagement.campaign.model import LANGUAGES
 from engagement.estate.beacon import Beacon
-from engagement.estate.fitting import AgentParts, BranchParts, ReceiverParts, Unfit, branch_findings
+from engagement.estate.fitting import AgentParts, BranchParts, ReceiverParts, branch_findings
+from engagement.finding import Unfit
 from engagement.ids import LABEL, SLUG, AgentName, BranchCode, CampaignId, Label, TillName, ZoneName
 from engagement.money import Currency
 from engagement.values import Value, at_least_one
 
 # A language tag: primary language and subtags, as zh-Hans or en-GB. Source: BCP 47, without its rarer forms.
-_LANGUAGE_TAG = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+LANGUAGE_PATTERN: Final = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+BRANCH_CODE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,23}$"
+ADAPTER_PATTERN: Final = r"^[A-Za-z0-9_.:-]{1,32}$"
 # The short code has five digits for the agent.
 AGENT_NUMBER_MAX = 99_999
 
@@ -36,6 +39,10 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+# Strict, as all numbers of files: else true is 1.
+Metres = Annotated[FiniteFloat, Field(strict=True)]
+
+
 class Zone(Value):
     name: Annotated[ZoneName, LABEL]
 
@@ -43,10 +50,10 @@ class Zone(Value):
 class Receiver(Value):
     """A Bluetooth adapter of an agent: its name (``hci0``), the zone it stands in, its place in metres."""
 
-    adapter: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,32}$")]
+    adapter: Annotated[str, StringConstraints(pattern=ADAPTER_PATTERN)]
     zone: Annotated[ZoneName, LABEL]
-    x_m: FiniteFloat = 0.0
-    y_m: FiniteFloat = 0.0
+    x_m: Metres = 0.0
+    y_m: Metres = 0.0
 
 
 def _stands_in_addresses(name: AgentName) -> AgentName:
@@ -60,7 +67,7 @@ class Agent(Value):
     """A store's mini-PC. ``number`` stands in every code it issues; HQ gives one where the file does not."""
 
     name: Annotated[AgentName, LABEL, AfterValidator(_stands_in_addresses)]
-    number: Annotated[int, Field(ge=1, le=AGENT_NUMBER_MAX)] | None = None
+    number: Annotated[int, Field(strict=True, ge=1, le=AGENT_NUMBER_MAX)] | None = None
     receivers: Annotated[tuple[Receiver, ...], Field(max_length=32)] = ()
 
     @property
@@ -80,10 +87,10 @@ class Branch(Value):
     """
 
     name: Label
-    code: Annotated[BranchCode, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,23}$")]
+    code: Annotated[BranchCode, StringConstraints(pattern=BRANCH_CODE_PATTERN)]
     time_zone: Annotated[str, AfterValidator(_known_zone)]
     languages: Annotated[
-        tuple[Annotated[str, StringConstraints(pattern=_LANGUAGE_TAG)], ...],
+        tuple[Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)], ...],
         Field(max_length=8),
         AfterValidator(at_least_one),
     ]

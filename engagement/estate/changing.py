@@ -27,6 +27,7 @@ from engagement.estate.estate import (
     PutMembers,
     StopCampaign,
 )
+from engagement.estate.fitting import twice_heard
 from engagement.ids import AgentName, BranchCode, CampaignId, Label
 from engagement.rights.messages import ACCOUNTS_MAX
 
@@ -185,6 +186,8 @@ def _faults(draft: _Draft, before: Estate, at_ms: int) -> Iterator[str]:
     for branch, access in draft.branches.values():
         if untouched.get(branch.code) is not access:
             yield from _access_faults(branch, access)
+            heard = twice_heard(agent.parts for agent in branch.agents)
+            yield from (f"branch {branch.code!r}: {finding.text}" for finding in heard)
         for listed in branch.campaigns or ():
             found = draft.campaigns.get(listed)
             because = "it was never published" if found is None else misfit(found, branch)

@@ -8,16 +8,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from engagement.estate.fitting import Finding, Path, Unfit
-
-_SHOWN_CHARS_MAX = 60
-# What pydantic says of Python's types, in the words of the file.
-_IN_A_FILE = {
-    "tuple_type": "Input should be a list",
-    "model_type": "Input should be a mapping of fields",
-    "dict_type": "Input should be a mapping",
-    "extra_forbidden": "there is no such field",
-}
+from engagement.estate.allowed import said_of
+from engagement.finding import Finding, Path, Unfit
 
 
 class Complaint(NamedTuple):
@@ -55,11 +47,9 @@ def mistakes_of(error: ValidationError, beside: Iterable[Finding] | None = None)
             if beside is None:
                 mistakes += (_unfit(path, finding) for finding in cause.findings)
             continue
-        is_missing = detail["type"] == "missing"
-        value = "" if is_missing or _is_structure(detail["input"]) else f" (value {_shown(detail['input'])})"
-        # A rule about the whole of a thing tells all its findings at once.
-        for text in _said(detail["type"], detail["msg"]).split("; "):
-            mistakes.append(Mistake(path[:-1] if is_missing else path, path, text + value))
+        # What is missing is nowhere; it is told at what lacks it.
+        at = path[:-1] if detail["type"] == "missing" else path
+        mistakes.append(Mistake(at, path, said_of(detail)))
     mistakes += (_unfit((), finding) for finding in beside or ())
     return mistakes
 
@@ -79,17 +69,3 @@ def with_lines(mistakes: Iterable[Mistake], line_of: Callable[[Path], int | None
         Complaint(line_of(at), ".".join(map(str, path)) or "file", text) for at, path, text in mistakes
     ]
     return sorted(complaints, key=lambda complaint: complaint.line or 0)
-
-
-def _said(kind: str, message: str) -> str:
-    return _IN_A_FILE.get(kind) or message.removeprefix("Value error, ")
-
-
-def _is_structure(value: object) -> bool:
-    # A whole mapping says nothing that its line does not say better.
-    return not isinstance(value, str | int | float | None)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARS_MAX else text[:_SHOWN_CHARS_MAX] + "..."

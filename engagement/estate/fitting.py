@@ -7,25 +7,9 @@ The parts may come from models or from a file that is wrong in other places as w
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-# Steps from the top of a thing: keys of mappings and numbers of list entries.
-Path: TypeAlias = tuple[str | int, ...]
-
-
-class Finding(NamedTuple):
-    """``path``: from the thing that was judged to what does not fit."""
-
-    path: Path
-    text: str
-
-
-class Unfit(ValueError):
-    """What the rules found; raised by validators of models, and told finding by finding by whoever names lines."""
-
-    def __init__(self, findings: Iterable[Finding]) -> None:
-        self.findings = tuple(findings)
-        super().__init__("; ".join(finding.text for finding in self.findings))
+from engagement.finding import Finding, Path
 
 
 class BeaconParts(NamedTuple):
@@ -114,6 +98,20 @@ def _receiver_findings(index: int, agent: AgentParts, zones: set[str | None]) ->
                 ("agents", index, "receivers", number, "zone"),
                 f"receiver {receiver.adapter!r} of agent {agent.name!r} stands in zone {receiver.zone!r}, "
                 "which is not listed",
+            )
+
+
+def twice_heard(agents: Iterable[AgentParts]) -> Iterator[Finding]:
+    """Adapters that an agent has two receivers with: it hears with each once, in one zone.
+
+    No rule of the models: what HQ and stores keep from before this was asked must stay readable.
+    """
+    for index, agent in enumerate(agents):
+        adapters = [receiver.adapter for receiver in agent.receivers]
+        for number in _again(adapters):
+            yield Finding(
+                ("agents", index, "receivers", number, "adapter"),
+                f"adapter {adapters[number]!r} of agent {agent.name!r} is named twice; allowed: one receiver for each",
             )
 
 

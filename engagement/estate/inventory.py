@@ -1,17 +1,17 @@
 """The inventory file: all branches of a chain as HQ writes them down."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from engagement.estate.branch import Branch
-from engagement.estate.fitting import InventoryParts, Unfit, chain_findings
+from engagement.estate.fitting import InventoryParts, chain_findings
+from engagement.finding import Unfit
 from engagement.ids import LABEL, Label, MemberId
 from engagement.values import Value, at_least_one
 
-CampaignPattern = Annotated[
-    str, StringConstraints(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")
-]
+FILES_PATTERN: Final = r"^[^\x00-\x1f\x7f]*$"
+CampaignPattern = Annotated[str, StringConstraints(min_length=1, max_length=400, pattern=FILES_PATTERN)]
 
 
 class Member(Value):

@@ -9,18 +9,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from engagement.estate.beacon import IDENTITIES
-from engagement.estate.branch import Branch
+from engagement.estate.branch import Agent, Branch
 from engagement.estate.fitting import (
     AgentParts,
     BeaconParts,
     BranchParts,
-    Finding,
     InventoryParts,
     ReceiverParts,
     beacon_findings,
     branch_findings,
     chain_findings,
+    twice_heard,
 )
+from engagement.finding import Finding
 from engagement.values import Value
 
 
@@ -35,6 +36,14 @@ def inventory_findings(content: object) -> Iterator[Finding]:
             yield from _under(("branches", index, "beacons", number), beacon_findings(beacon))
         yield from _under(("branches", index), branch_findings(branch))
     yield from chain_findings(inventory)
+
+
+def twice_heard_findings(content: object) -> Iterator[Finding]:
+    """Adapters that agents have two receivers with."""
+    for index, branch in enumerate(_list(content, "branches")):
+        agents = branch.agents if isinstance(branch, Branch) else _list(branch, "agents")
+        parts = tuple(agent.parts if isinstance(agent, Agent) else _agent(agent) for agent in agents)
+        yield from _under(("branches", index), twice_heard(parts))
 
 
 def _under(path: tuple[str | int, ...], findings: Iterator[Finding]) -> Iterator[Finding]:

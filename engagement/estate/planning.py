@@ -111,7 +111,12 @@ def plan_of(estate: Estate, wanted: Wanted, agents: Sequence[AgentAtHq] = ()) ->
         base=estate.revision,
         steps=tuple(draft.steps),
         lines=tuple(draft.lines(after, agents)),
-        notes=(*_strays(estate, wanted), *_strange_keys(estate, wanted.held), *_drift(estate, agents)),
+        notes=(
+            *_strays(estate, wanted),
+            *_strange_keys(estate, wanted.held),
+            *_astray(estate, after, agents),
+            *_drift(estate, agents),
+        ),
         lacks=tuple(draft.lacks.values()),
         members_lacking=tuple(draft.members_lacking),
     )
@@ -293,6 +298,32 @@ def _strange_keys(estate: Estate, held: Held) -> Iterator[str]:
                 )
 
 
+def _astray(before: Estate, after: Estate, agents: Sequence[AgentAtHq]) -> Iterator[str]:
+    """Machines in use that would get no bundle any more, and so hear of no stop: their branch is another, or they have
+    none. Those of a branch that goes are told there."""
+    branch_of = {agent.name: each.branch.code for each in after.branches for agent in each.branch.agents}
+    listed = {agent.name for each in before.branches for agent in each.branch.agents}
+    codes = {each.branch.code for each in after.branches}
+    notes: list[str] = []
+    for known in agents:
+        if not known.is_active:
+            continue
+        branch = branch_of.get(known.name)
+        if branch is None and known.name in listed and known.branch in codes:
+            notes.append(
+                f"agent {known.name} of branch {known.branch} is still in use; it keeps the bundle that it has, and "
+                f"hears of no stop: beckon agent revoke {known.name}"
+            )
+        elif branch is not None and branch != known.branch:
+            notes.append(
+                f"agent {known.name} was enrolled for branch {known.branch} and takes no bundle of branch {branch}: set its "
+                f"mini-PC up anew, with an empty home, and then: beckon enrol {branch} {known.name} --replace"
+            )
+    yield from notes[:_NOTES_MAX]
+    if len(notes) > _NOTES_MAX:
+        yield f"and {len(notes) - _NOTES_MAX} agents more stand in another branch than before, or in none"
+
+
 def _drift(estate: Estate, agents: Sequence[AgentAtHq]) -> Iterator[str]:
     """Agents that do not work from what HQ wants already."""
     at_hq = {agent.name: agent for agent in agents}
@@ -304,6 +335,8 @@ def _drift(estate: Estate, agents: Sequence[AgentAtHq]) -> Iterator[str]:
             known = at_hq.get(agent.name)
             if known is None or not known.is_active:
                 waited_for.append(f"{agent.name} of branch {each.branch.code}")
+            elif known.branch != each.branch.code:
+                continue  # told as one that is astray
             elif known.bundle_sequence is not None and known.bundle_sequence < newest:
                 behind.append(
                     f"agent {agent.name} of branch {each.branch.code} still works from bundle "

@@ -26,7 +26,7 @@ from pydantic import StringConstraints
 
 from engagement.line.answers import Hex32, Said
 from engagement.line.claim import CLAIM_CHARS_MAX
-from engagement.line.letters import bare, spelt
+from engagement.line.letters import bare, number_of, spelt
 
 # Where a box in setup mode says who it is, and takes its claim code.
 SETUP_PATH: Final = "/v1/setup"
@@ -85,6 +85,11 @@ def key_fingerprint(public_key: bytes) -> str:
     """8 letters for people, ``XXXX-XXXX``, of a 32-byte link key. Takes 50 ms and 16 MiB: once, and not in an event loop."""
     digest = scrypt(public_key, salt=_FINGERPRINT_DOMAIN, n=_SCRYPT_COST, r=8, p=1, dklen=5)
     return spelt(int.from_bytes(digest, "big"), _FINGERPRINT_LETTERS)
+
+
+def is_fingerprint(typed: str) -> bool:
+    """Whether a person's typing can mean one at all."""
+    return len(bare(typed)) == _FINGERPRINT_LETTERS and number_of(bare(typed)) is not None
 
 
 def is_same_fingerprint(typed: str, shown: str) -> bool:

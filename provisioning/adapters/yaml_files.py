@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from engagement.campaign.model import Campaign
 from engagement.estate.branch import Branch
 from engagement.estate.complaint import Complaint, Mistake, mistakes_of, with_lines
-from engagement.estate.fitting import Finding
 from engagement.estate.inventory import Inventory
-from engagement.estate.loose import inventory_findings
+from engagement.estate.loose import inventory_findings, twice_heard_findings
+from engagement.finding import Finding
 from engagement.values import Value
 from provisioning.adapters.yaml_text import NotYaml, Settle, content_of, lines_of
 from provisioning.faults import ConfigurationWrong
@@ -43,7 +43,11 @@ def read_chain(path: Path, more: Sequence[Path] = ()) -> Written:
     Errors: ConfigurationWrong with the complaints of all files.
     """
     read = _read(
-        path, Inventory, beside=inventory_findings, also=lambda content: _no_files(path.parent, content)
+        path,
+        Inventory,
+        settle=_settled,
+        beside=inventory_findings,
+        also=lambda content: _also(path.parent, content),
     )
     named = [*_campaign_files(path.parent, read.content), *more]
     files = list({file.resolve(): file for file in reversed(named)}.values())[::-1]
@@ -76,10 +80,15 @@ def read_campaigns(paths: Sequence[Path]) -> list[Campaign]:
 def _shared(what: str, keys: Sequence[str | int], origin: Sequence[Path]) -> list[str]:
     first: dict[str | int, Path] = {}
     return [
-        f"{path}: {what} is {key!r}, as in {first[key]}; allowed: one that no other campaign has"
+        f"{path}:{_line_of(path, what)}: {what}: is {key!r}, as in {first[key]}; allowed: one that no other campaign has"
         for key, path in zip(keys, origin, strict=True)
         if first.setdefault(key, path) is not path
     ]
+
+
+def _line_of(path: Path, key: str) -> int:
+    """Of a key of a file that was read a moment ago."""
+    return lines_of(path.read_text(encoding="utf-8"), [(key,)])[(key,)]
 
 
 class _Read(NamedTuple, Generic[V]):
@@ -105,7 +114,8 @@ def _read(
     except OSError as failed:
         return _Read(None, (f"{path}: cannot be read: {failed.strerror}",))
     except UnicodeDecodeError as failed:
-        return _Read(None, (f"{path}: is no UTF-8 text, at byte {failed.start}",))
+        line = failed.object.count(b"\n", 0, failed.start) + 1
+        return _Read(None, (f"{path}:{line}: is no UTF-8 text, at byte {failed.start}",))
     try:
         content = content_of(text, settle=settle)
     except NotYaml as broken:
@@ -151,6 +161,11 @@ def _campaign_files(folder: Path, content: object) -> list[Path]:
     """Each file once, in the order of the patterns and then of names."""
     found = (_matches(folder, pattern) or () for _, pattern in _patterns(content))
     return list(dict.fromkeys(path for paths in found for path in paths))
+
+
+def _also(folder: Path, content: object) -> Iterator[Finding]:
+    yield from _no_files(folder, content)
+    yield from twice_heard_findings(content)
 
 
 def _no_files(folder: Path, content: object) -> Iterator[Finding]:

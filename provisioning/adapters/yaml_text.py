@@ -3,9 +3,10 @@
 Decides how a file of ten thousand branches is read in seconds: values are built straight from the parser's events,
 scalars are resolved once per spelling, and lines are looked for in a second pass, only when there is something to
 complain of. What a scalar means is ruamel's own reading of YAML 1.2. A key that stands twice is a complaint like any
-other rather than the end of the reading. Anchors are understood; merge keys and tags of one's own are not.
+other rather than the end of the reading. Anchors and merge keys are understood, tags of one's own are not.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
@@ -32,6 +33,8 @@ _ALIASES_MAX: Final = 10_000
 _PURE_CHARS_MAX: Final = 500_000
 _ABSENT: Final = object()
 _MERGE: Final = "<<"
+# Source: YAML 1.2.2, 5.1.
+_STRANGE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class NotYaml(Exception):
@@ -163,9 +166,18 @@ def _events(text: str, *, pure: bool) -> Iterator[Any]:
     except MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         line = mark.line + 1 if mark else None
-        raise _Unparsed(line, str(broken.problem or broken.context)) from broken
+        raise _Unparsed(line, _plain(str(broken.problem or broken.context))) from broken
     except YAMLError as broken:
-        raise _Unparsed(None, str(broken).splitlines()[0]) from broken
+        strange = _STRANGE.search(text)
+        if strange is None:
+            raise _Unparsed(None, str(broken).splitlines()[0]) from broken
+        because = f"the character U+{ord(strange[0]):04X} stands there, which no YAML holds"
+        raise _Unparsed(text.count("\n", 0, strange.start()) + 1, because) from broken
+
+
+def _plain(problem: str) -> str:
+    """The one objection of the parser's that many people meet, in words for them."""
+    return "a tab stands where only spaces may; indent with spaces" if r"'\t'" in problem else problem
 
 
 class _Builder:

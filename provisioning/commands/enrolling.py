@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from engagement.ids import AgentName, BranchCode
+from engagement.line.setup import is_fingerprint
 from provisioning.adapters.box_calls import BoxCalls
 from provisioning.adapters.lan import find_new_boxes
 from provisioning.adapters.terminal import complain, say
@@ -32,6 +33,8 @@ def enrol(branch: str, agent: str, *, options: EnrolOptions, hq: HqOptions) -> N
     """Errors: ConfigurationWrong, WorkFailed."""
     if options.prints and (options.at is not None or options.box is not None):
         raise ConfigurationWrong("--print sends the code nowhere; allowed: without --at and --box")
+    if options.box is not None:
+        _check_fingerprint("--box", options.box)
     at = None if options.at is None else _address(options.at)
     code, name, found = BranchCode(branch), AgentName(agent), found_hq(hq)
     if not options.replaces and found.ask(found.calls.enrolled_key(name)) is not None:
@@ -87,7 +90,16 @@ def _meant(
     """The box that the person means; they compare, the program checks. Errors: ConfigurationWrong, WorkFailed."""
     if fingerprint is None:
         fingerprint = _asked([_shown(claiming, box, found) for box in boxes])
+        _check_fingerprint("the fingerprint", fingerprint)
     return found.ask(claiming.meant(boxes, fingerprint))
+
+
+def _check_fingerprint(what: str, typed: str) -> None:
+    """Before anything is looked for: a slip is none of the box's. Errors: ConfigurationWrong."""
+    if not is_fingerprint(typed):
+        raise ConfigurationWrong(
+            f"{what} is {typed!r}; allowed: the 8 letters and digits that the box itself shows, as in 7K2M-Q9XB"
+        )
 
 
 def _shown(claiming: Claiming, box: FoundBox, found: FoundHq) -> str:

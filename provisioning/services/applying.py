@@ -12,7 +12,7 @@ from engagement.campaign.model import Campaign
 from engagement.estate.estate import Change
 from engagement.estate.planning import FIRST_CASHIER, Plan, Wanted, plan_of, secured
 from provisioning.faults import ConfigurationWrong
-from provisioning.ports import HqEstate, HqRefused
+from provisioning.ports import HqEstate, HqRefused, HqSilent
 from provisioning.services.chain_secrets import (
     ChainSecrets,
     hashed_access,
@@ -72,6 +72,8 @@ class Applying:
             if drawn != before:
                 self.kept.write(before)
             raise
+        except HqSilent as silent:
+            raise HqSilent(f"{silent}; it may have taken the change or not: do the same again") from silent
         after = without_gone(drawn, steps)
         if after != drawn:
             self.kept.write(after)

@@ -42,8 +42,8 @@ PAGES = (
     "/campaigns/welcome/stop",
     "/campaigns/shake",
 )
-# From redemption to console, on a good line.
-_LAG_MS_MAX = 2000
+# A page that is told nothing fetches itself after half a minute; one that is told has long done so.
+_LAG_MS_MAX = 20_000
 
 
 @pytest.fixture
@@ -162,7 +162,10 @@ async def test_a_campaign_is_stopped_everywhere(hq: Desk, scripts: bool) -> None
         await page.get_by_role("link", name="20 off").first.click()
         await expect(page.locator("[data-of=state]")).to_have_text("Running")
         await page.get_by_role("link", name="Stop everywhere").click()
-        await expect(page.get_by_role("radio", name="They are still redeemed")).to_be_checked()
+        for choice in ("They are still redeemed", "They are refused"):
+            await expect(page.get_by_role("radio", name=choice)).not_to_be_checked()
+        await page.get_by_role("button", name="Stop everywhere").click()
+        await expect(page.get_by_role("radio", name="They are refused")).to_be_visible()
         await page.get_by_role("link", name="Do not").click()
         await expect(page.locator("[data-of=state]")).to_have_text("Running")
         await page.get_by_role("link", name="Stop everywhere").click()

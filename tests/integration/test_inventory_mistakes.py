@@ -56,6 +56,23 @@ class TestMistakes:
             f"{path}:4: branches.1.agents.0.name: agent 'box' is also an agent of branch 'A'"
         ]
 
+    def test_one_adapter_is_one_receiver(self, tmp_path: Path) -> None:
+        """Told beside other mistakes and without them, but not asked of what HQ and stores keep from before."""
+        path = tmp_path / "chain.yaml"
+        branch = (
+            "  - {name: A, code: A, time_zone: UTC, languages: [en], currency: EUR, zones: [a, b],\n"
+            "     agents: [{name: box, receivers: [{adapter: hci0, zone: a},\n"
+            "       {adapter: hci0, zone: b}]}]}\n"
+        )
+        path.write_text(f"version: 1\nbranches:\n{branch}")
+        twice = (
+            f"{path}:5: branches.0.agents.0.receivers.1.adapter: adapter 'hci0' of agent 'box' is named twice; "
+            "allowed: one receiver for each"
+        )
+        assert complaints(path) == [twice]
+        path.write_text(f"version: 1\nbranches:\n{branch.replace('EUR', 'euro')}")
+        assert [lines(path, complaints(path)), complaints(path)[-1]] == [[3, 5], twice]
+
     def test_mistakes_of_the_inventory_and_of_its_campaigns_come_together(self, tmp_path: Path) -> None:
         path = tmp_path / "chain.yaml"
         path.write_text(CHAIN.replace("EUR", "euro"))
@@ -111,8 +128,9 @@ class TestYaml:
             ("branches: !mine []\n", "a tag is not understood"),
             ("branches: *gone\n", "stands for nothing yet"),
             ("<<: 3\n", "only mappings can be merged"),
-            ("version: \x00\n", "is no YAML"),
-            ("", "file: Input should be a mapping of fields"),
+            ("a: 1\nversion: \x00\n", ":2: is no YAML: the character U+0000 stands there"),
+            ("a:\n\tb: 1\n", ":2: is no YAML: a tab stands where only spaces may"),
+            ("", ":1: file: is empty; allowed: a mapping of fields"),
         ],
     )
     def test_what_is_no_inventory_at_all_is_said(self, tmp_path: Path, text: str, because: str) -> None:

@@ -133,7 +133,7 @@ class TestCommands:
         )
         done = beckon("campaign", "check", original, other)
         assert done.returncode == 2
-        assert done.stderr.startswith(f"{other}: number is 2, as in {original}")
+        assert done.stderr.startswith(f"{other}:4: number: is 2, as in {original}")
 
     def test_mistakes_of_an_inventory_are_told_with_their_lines(self, shipped: Path, tmp_path: Path) -> None:
         path = tmp_path / "inventory.yaml"

@@ -292,8 +292,8 @@ def test_all_mistakes_of_an_inventory_are_named_with_their_lines(tmp_path: Path)
     run = replay_lines([line(0)], path)
     assert run.code == 2
     assert [complaint.removeprefix(f"beckon-agent: replay: {path}:") for complaint in run.complaints] == [
-        "11: branches.0.beacons.0.ibeacon.major: Input should be less than or equal to 65535 (value 70000)",
-        "13: branches.0.beacons.1.role: Input should be 'zone' or 'tag' (value 'wall')",
+        "11: branches.0.beacons.0.ibeacon.major: is the number 70000; allowed: at most 65535",
+        "13: branches.0.beacons.1.role: is 'wall'; allowed: 'zone' or 'tag'",
     ]
     path.write_text("version: [", encoding="utf-8")
     run = replay_lines([line(0)], path)
@@ -307,8 +307,8 @@ def test_mistakes_of_a_survey_are_named(tmp_path: Path, inventory: Path) -> None
     run = replay_lines([line(0)], inventory, "--fingerprints", path)
     assert run.code == 2
     assert [complaint.removeprefix(f"beckon-agent: replay: {path}: ") for complaint in run.complaints] == [
-        "version: Input should be 1 (value 2)",
-        "spots: Field required",
+        "version: is the number 2; allowed: 1",
+        "spots: is missing",
     ]
 
 

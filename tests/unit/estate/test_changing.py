@@ -10,6 +10,7 @@ from engagement.estate.estate import (
     Access,
     DropBranch,
     Estate,
+    EstateBranch,
     PutBranch,
     PutMembers,
     Step,
@@ -59,6 +60,17 @@ def test_no_more_campaigns_run_at_once_than_an_agent_can_ask_rights_for() -> Non
     assert len(after(full, stop("c1"), *publish(more)).campaigns) == ACCOUNTS_MAX + 1
     ended = to_ms(many[0].window.ends_at) + 1
     assert isinstance(tried(full, *publish(more), at_ms=ended), Estate)
+
+
+def test_one_adapter_is_one_receiver_in_what_is_put_and_stays_in_what_was() -> None:
+    """What HQ has from before this was asked is still read, and changed elsewhere."""
+    receivers = [{"adapter": "hci0", "zone": zone} for zone in ("a", "b")]
+    twice = branch("A", agents=[{"name": "a-1", "receivers": receivers}], zones=["a", "b"])
+    assert complaints(EMPTY, *put(twice)) == (
+        "branch 'A': adapter 'hci0' of agent 'a-1' is named twice; allowed: one receiver for each",
+    )
+    estate = EMPTY.model_copy(update={"branches": (EstateBranch(branch=twice, changed=0),)})
+    assert len(after(estate, *put(branch("B", "b-1"))).branches) == 2
 
 
 def test_branches_stand_in_order_of_code_and_campaigns_in_order_of_number() -> None:

@@ -247,6 +247,28 @@ class TestDrift:
             "not enrolled: c of branch PIER",
         )
 
+    def test_machines_that_would_get_no_bundle_any_more_are_told(self) -> None:
+        """Moved, by a new code for their branch too, or taken off the list: before it is applied, and as long as it lasts."""
+        estate = after(Estate(), *put(branch("PIER", "a", "b", "c", "d"), branch("PARK")))
+        known = [
+            AgentAtHq(name=AgentName(name), branch=PIER, is_active=name != "d", bundle_sequence=1)
+            for name in "abcd"
+        ]
+        want = wanted(branch("PIER", "a"), branch("PARK", "b", "d"))
+        moved = (
+            "agent b was enrolled for branch PIER and takes no bundle of branch PARK: set its mini-PC up anew, with an "
+            "empty home, and then: beckon enrol PARK b --replace"
+        )
+        made = plan(estate, want, *known)
+        assert made.notes[:2] == (
+            moved,
+            "agent c of branch PIER is still in use; it keeps the bundle that it has, and hears of no stop: beckon "
+            "agent revoke c",
+        )
+        again = plan(applied(estate, made), want, *known)
+        assert (again.is_empty, again.notes[0]) == (True, moved)
+        assert not [note for note in again.notes if "agent b of branch PARK still works" in note]
+
     def test_a_stopped_campaign_is_no_stray(self) -> None:
         estate = after(pier(), *publish(shop.campaign(id="old")), StopCampaign(campaign=CampaignId("old")))
         assert not [
