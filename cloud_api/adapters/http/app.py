@@ -12,13 +12,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 from cloud_api.adapters.http.agent_routes import AGENT_API
 from cloud_api.adapters.http.authority_routes import AUTHORITY_API
+from cloud_api.adapters.http.console.page import page_for_error
 from cloud_api.adapters.http.console.routes import add_console
 from cloud_api.adapters.http.estate_routes import ESTATE_API
 from cloud_api.adapters.http.hq_routes import HQ_API
 from cloud_api.adapters.http.openapi import describe
 from cloud_api.adapters.http.parts import PARTS, Parts
 from cloud_api.adapters.http.probes import PROBES
-from cloud_api.adapters.http.problems import as_problem, internal
+from cloud_api.adapters.http.problems import Problem, as_problem, internal
 from cloud_api.adapters.http.rights_routes import RIGHTS_API
 from cloud_api.adapters.http.upkeep_routes import UPKEEP_API
 
@@ -32,6 +33,8 @@ _BACKLOG = 4096
 _KEEP_ALIVE_S = 15 * 60.0
 # What answers call their server. The library would name itself and Python with their versions, which helps attackers alone.
 _SERVER = "Beckon"
+# What answers programs; a person who opens one of these wants to see what they get.
+_API_PATHS = ("/v1/", "/health", "/metrics", "/openapi.json", "/assets/", "/events")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
@@ -124,7 +127,7 @@ def _timed(parts: Parts, now_s: Callable[[], float]) -> Middleware:
 
 @web.middleware
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors become problem documents; an error of ours is logged and told as one."""
+    """Errors become problem documents, and pages for browsers; an error of ours is logged and told as one."""
     try:
         return await handler(request)
     except Exception as error:  # the top of a request: whatever went wrong ends here, recorded
@@ -132,7 +135,14 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         if problem is None:
             _LOG.exception("a request failed", extra={"route": _route(request)})
             problem = internal()
+        return await _told(request, problem)
+
+
+async def _told(request: web.Request, problem: Problem) -> web.StreamResponse:
+    """Browsers name HTML among what they take for a page, and nobody else does."""
+    if request.path.startswith(_API_PATHS) or "text/html" not in request.headers.get("Accept", ""):
         return problem.response()
+    return await page_for_error(request, problem)
 
 
 def _route(request: web.Request) -> str:

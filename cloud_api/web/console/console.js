@@ -1,8 +1,9 @@
 // Fetches the page anew when HQ has taken something in, and every half minute so that "how long ago" stays true.
-// The browser opens the stream again by itself; without scripts the page reloads every minute.
+// Without scripts the page reloads every minute.
 const state = document.getElementById('state');
 // A page that takes long to make is asked for less often: a window costs HQ a quarter of its time at most.
 const REST_FACTOR = 3;
+const AGAIN_MS = 10_000;
 let fetching = false;
 let wanted = false;
 
@@ -57,8 +58,16 @@ async function renew() {
   }
 }
 
-const stream = new EventSource('/events');
-stream.addEventListener('open', () => say(true));
-stream.addEventListener('error', () => say(false));
-stream.addEventListener('changed', renew);
+// The browser opens a stream that broke off again by itself, but gives up on one that HQ refused, as while it starts.
+function listen() {
+  const stream = new EventSource('/events');
+  stream.addEventListener('open', () => say(true));
+  stream.addEventListener('changed', renew);
+  stream.addEventListener('error', () => {
+    say(false);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+  });
+}
+
+listen();
 setInterval(renew, 30_000);

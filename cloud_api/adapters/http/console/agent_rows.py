@@ -30,7 +30,7 @@ class LaneRow:
 
 @dataclass(frozen=True)
 class Told:
-    """What the agent last said of itself. ``issues``: sentences, or codes that this version has no sentence for."""
+    """What the agent last said of itself. ``issues``: sentences."""
 
     status: str
     issues: Sequence[str]
@@ -70,6 +70,11 @@ def urgency(page: Page, view: AgentView) -> int:
     return found
 
 
+def wants_looking(page: Page, view: AgentView) -> bool:
+    """Whether something is wrong with it; what was never enrolled, is quiet or was revoked is as somebody wants it."""
+    return urgency(page, view) < _URGENCY["never"]
+
+
 def agent_row(page: Page, view: AgentView) -> AgentRow:
     overview = page.parts.overview
     last_ms = view.last_contact_ms
@@ -102,7 +107,10 @@ def _told(page: Page, view: AgentView) -> Told | None:
     report, wanted = view.report.report, view.bundle_wanted
     return Told(
         status=report.status,
-        issues=[page.wording.known(f"issue.{code}", code) for code in report.issues],
+        issues=[
+            page.wording.known(f"issue.{code}", page.wording.text("issue.of_another_version", code=code))
+            for code in report.issues
+        ],
         bundle=_bundle_state(report.bundle_sequence, wanted),
         has=report.bundle_sequence,
         wanted=wanted or 0,

@@ -52,10 +52,15 @@ async def agent_page(page: Page) -> web.StreamResponse:
     return page.answer("agent.html", facts)
 
 
+async def judged(page: Page) -> web.StreamResponse:
+    """The form's address, opened as a page: somebody had to sign in before it was done."""
+    return see_other(f"{agent_address(_name(page))}#letters")
+
+
 async def judge_again(page: Page) -> web.StreamResponse:
     agent = _name(page)
-    judged = await page.parts.rejudging.judge(agent=agent)
-    return see_other(f"{agent_address(agent)}?judged={judged.judged}&used={judged.used}#letters")
+    outcome = await page.parts.rejudging.judge(agent=agent)
+    return see_other(f"{agent_address(agent)}?judged={outcome.judged}&used={outcome.used}#letters")
 
 
 async def revoke(page: Page) -> web.StreamResponse:

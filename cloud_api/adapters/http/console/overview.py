@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
-from pydantic import ValidationError
 
-from cloud_api.adapters.http.console.agent_rows import AgentRow, agent_row, urgency
+from cloud_api.adapters.http.console.agent_rows import AgentRow, agent_row, urgency, wants_looking
+from cloud_api.adapters.http.console.asking import BRANCHES_PER_PAGE, Asked, asked_of
 from cloud_api.adapters.http.console.page import CONSOLE, Page
-from cloud_api.adapters.http.models import FunnelQuery
 from cloud_api.services.overview import AgentView
 from engagement.campaign.model import Campaign
 from engagement.campaign.state import CampaignState
@@ -17,9 +16,6 @@ from engagement.clock.moment import to_ms
 from engagement.estate.branch import Branch
 from engagement.ids import BranchCode
 from engagement.settlement.funnel import FunnelLine
-
-# More do not help a reader, who names a branch then; a page of this many is 100 kB.
-_BRANCHES_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -30,36 +26,59 @@ class _BranchRow:
 
 async def overview_page(page: Page) -> web.StreamResponse:
     overview = page.parts.overview
-    asked, problem = _asked(page)
+    asked = asked_of(page)
+    query = asked.query
     lines = {
-        line.campaign: line for line in await overview.funnel(asked.first, asked.last, branch=asked.branch)
+        line.campaign: line for line in await overview.funnel(query.first, query.last, branch=query.branch)
     }
     agents = await page.request.app[CONSOLE].glance.agents(overview)
-    branches = _branches(page, agents, asked.branch)
+    branches = _branches(page, agents, asked.branches)
+    listed = [view for _, views in branches for view in views]
     campaigns = [(campaign, state, lines[campaign.id]) for campaign, state in overview.campaigns()]
-    values: dict[str, int] = defaultdict(int)
-    for campaign, _ in overview.campaigns():
-        values[campaign.offer.currency] += lines[campaign.id].redeemed_minor
     facts = {
         "asked": asked,
-        "problem": problem,
-        "is_today": asked.first == asked.last == overview.today(),
+        "is_today": query.first == query.last == overview.today(),
         "campaigns": [each for each in campaigns if not _is_over(page, *each)],
         "earlier": [
             (campaign, state) for campaign, state, line in campaigns if _is_over(page, campaign, state, line)
         ],
+        "starts": lambda campaign: page.wording.minute(campaign.window.opens_at),
         "claimed": sum(line.claimed for line in lines.values()),
         "redeemed": sum(line.redeemed for line in lines.values()),
-        "values": values,
-        "branches": [
-            _BranchRow(branch, [agent_row(page, view) for view in views])
-            for branch, views in branches[:_BRANCHES_MAX]
-        ],
-        "branches_left": len(branches) - _BRANCHES_MAX,
-        "agents_fresh": sum(overview.contact(view) == "fresh" for view in agents),
-        "agents_all": len(agents),
+        "values": _values(campaigns),
+        "agents_fresh": sum(overview.contact(view) == "fresh" for view in listed),
+        "agents_all": len(listed),
+        "agents_ailing": sum(wants_looking(page, view) for view in listed),
     }
-    return page.answer("overview.html", facts, status=422 if problem else 200)
+    return page.answer(
+        "overview.html", facts | _listing(page, asked, branches), status=422 if asked.problem else 200
+    )
+
+
+def _values(campaigns: Sequence[tuple[Campaign, CampaignState, FunnelLine]]) -> dict[str, int]:
+    """What came off baskets, by currency; where nothing did, the first campaign's currency alone."""
+    values: dict[str, int] = defaultdict(int)
+    for campaign, _, line in campaigns:
+        values[campaign.offer.currency] += line.redeemed_minor
+    return {currency: minor for currency, minor in values.items() if minor} or dict(list(values.items())[:1])
+
+
+def _listing(
+    page: Page, asked: Asked, branches: Sequence[tuple[Branch, Sequence[AgentView]]]
+) -> dict[str, object]:
+    """One page of the branches, and where the others are."""
+    last = max(1, -(-len(branches) // BRANCHES_PER_PAGE))
+    number = min(asked.number, last)
+    shown = branches[(number - 1) * BRANCHES_PER_PAGE : number * BRANCHES_PER_PAGE]
+    return {
+        "branches": [
+            _BranchRow(branch, [agent_row(page, view) for view in views]) for branch, views in shown
+        ],
+        "number_of_page": number,
+        "pages_of_branches": last,
+        "before": asked.address(page=number - 1) + "#branches" if number > 1 else "",
+        "after": asked.address(page=number + 1) + "#branches" if number < last else "",
+    }
 
 
 def _is_over(page: Page, campaign: Campaign, state: CampaignState, line: FunnelLine) -> bool:
@@ -68,26 +87,8 @@ def _is_over(page: Page, campaign: Campaign, state: CampaignState, line: FunnelL
     return has_ended and state is not CampaignState.RUNNING and not (line.claimed or line.redeemed)
 
 
-def _asked(page: Page) -> tuple[FunnelQuery, str]:
-    """The days and the branch that the page is about, and what was wrong with those asked for."""
-    today = page.parts.overview.today()
-    default = {"from": today, "to": today}
-    wanted = {name: page.request.query.get(name, "").strip() for name in ("from", "to", "branch")}
-    known = {branch.code.lower(): branch.code for branch in page.parts.overview.branches()}
-    if wanted["branch"] and wanted["branch"].lower() not in known:
-        return FunnelQuery.model_validate(default), page.wording.text(
-            "overview.no_branch", branch=wanted["branch"][:40]
-        )
-    wanted["branch"] = known.get(wanted["branch"].lower(), BranchCode(""))
-    try:
-        given = {name: value for name, value in wanted.items() if value}
-        return FunnelQuery.model_validate(default | given), ""
-    except ValidationError:
-        return FunnelQuery.model_validate(default), page.wording.text("overview.no_days")
-
-
 def _branches(
-    page: Page, agents: Sequence[AgentView], wanted: BranchCode | None
+    page: Page, agents: Sequence[AgentView], wanted: Sequence[Branch]
 ) -> list[tuple[Branch, Sequence[AgentView]]]:
     """Those that want looking at come first; branches without agents last."""
     by_branch: dict[BranchCode, list[AgentView]] = defaultdict(list)
@@ -95,8 +96,7 @@ def _branches(
         by_branch[view.branch].append(view)
     found = [
         (min((urgency(page, view) for view in by_branch[branch.code]), default=9), branch)
-        for branch in page.parts.overview.branches()
-        if wanted in (None, branch.code)
+        for branch in wanted
     ]
     found.sort(key=lambda each: (each[0], each[1].code))
     return [(branch, by_branch[branch.code]) for _, branch in found]

@@ -14,6 +14,7 @@ from cloud_api.adapters.http.parts import PARTS, Parts
 from cloud_api.adapters.http.problems import Problem, as_problem
 from cloud_api.adapters.page_templates import PageTemplates
 from cloud_api.adapters.wording import Catalogue, Wording
+from cloud_api.ports.storage import StorageBusy, StorageFailed
 from engagement.ids import AgentName
 
 ENDONYMS = {"en": "English", "zh-Hans": "简体中文"}
@@ -22,6 +23,8 @@ PAGES = (("/", "nav.overview"), ("/coupon", "nav.coupon"))
 _LANGUAGE_COOKIE = "__Host-language"
 _LANGUAGE_S = 365 * 24 * 3600
 _TOKEN_CHARS_MAX = 128
+# Where to go on after signing in: a page of ours, with its days and branch.
+_NEXT_CHARS_MAX = 500
 _FIELDS_MAX = 20
 # HQ's issue that the pages tell themselves, with the agents that are waited for.
 _FENCED = "fenced"
@@ -120,19 +123,32 @@ class Page:
         ]
 
 
+# What is said where a page cannot be shown; of all else that it cannot be read.
+_SAID_OF_CODE = {"foreign_origin": "error.foreign"}
+_SAID_OF_STATUS = {
+    403: "error.busy",
+    404: "error.no_page",
+    405: "error.no_page",
+    500: "error.ours",
+    503: "error.busy",
+}
+
 PageHandler = Callable[[Page], Awaitable[web.StreamResponse]]
 RawHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def page_of(request: web.Request) -> Page:
-    """Errors: StorageFailed."""
+    """Errors: StorageBusy, StorageFailed."""
     parts = request.app[PARTS]
-    chosen = request.query.get("lang") or request.cookies.get(_LANGUAGE_COOKIE)
-    wording = request.app[CONSOLE].catalogue.choose(chosen, request.headers.get("Accept-Language"))
     token = session_of(request)
     user = await parts.signing_in.user_of(token) if token else None
     awaited = (await parts.lending.fence()).waiting_for if user else ()
-    return Page(request, parts, wording, user or "", awaited)
+    return Page(request, parts, _wording_of(request), user or "", awaited)
+
+
+def _wording_of(request: web.Request) -> Wording:
+    chosen = request.query.get("lang") or request.cookies.get(_LANGUAGE_COOKIE)
+    return request.app[CONSOLE].catalogue.choose(chosen, request.headers.get("Accept-Language"))
 
 
 def session_of(request: web.Request) -> str:
@@ -159,21 +175,48 @@ def open_page(handler: PageHandler) -> RawHandler:
 
 
 def signed_in_page(handler: PageHandler) -> RawHandler:
-    """Others are asked to sign in, and come back to the overview."""
+    """Others are asked to sign in, and come back to the page that they asked for; what they sent is not done."""
 
     async def handle(page: Page) -> web.StreamResponse:
-        return await handler(page) if page.user else sign_in_form(page)
+        if page.user:
+            return await handler(page)
+        request = page.request
+        has_sent = request.method == "POST"
+        said = "sign_in.not_done" if has_sent else "sign_in.ended" if session_of(request) else ""
+        going_on = request.path if has_sent else request.path_qs
+        return sign_in_form(page, problem=page.wording.text(said) if said else "", going_on=going_on)
 
     return open_page(handle)
 
 
-def sign_in_form(page: Page, *, problem: str = "", name: str = "", status: int = 200) -> web.Response:
-    return page.answer("sign_in.html", {"problem": problem, "name": name}, status=status)
+def sign_in_form(
+    page: Page, *, problem: str = "", name: str = "", going_on: str = "/", status: int = 200
+) -> web.Response:
+    """``going_on``: the page that signing in leads to."""
+    facts = {"problem": problem, "name": name, "going_on": own_page(going_on)}
+    return page.answer("sign_in.html", facts, status=status)
+
+
+def own_page(address: str) -> str:
+    """The address where it is one of ours as a browser reads it, else the overview's."""
+    is_own = address.startswith("/") and not address.startswith("//") and "\\" not in address
+    fits = address.isprintable() and len(address) <= _NEXT_CHARS_MAX
+    return address if is_own and fits else "/"
+
+
+async def page_for_error(request: web.Request, problem: Problem) -> web.Response:
+    """What a browser shows where there is no page, or none could be made; a storage that fails hides who is signed in."""
+    try:
+        page = await page_of(request)
+    except (StorageBusy, StorageFailed):
+        page = Page(request, request.app[PARTS], _wording_of(request), user="")
+    return refused_page(page, problem)
 
 
 def refused_page(page: Page, problem: Problem) -> web.Response:
-    said = "error.foreign" if problem.code == "foreign_origin" else "error.busy"
-    text = page.wording.text(said if problem.status in (403, 503) else "error.form")
+    text = page.wording.text(
+        _SAID_OF_CODE.get(problem.code, _SAID_OF_STATUS.get(problem.status, "error.form"))
+    )
     response = page.answer("error.html", {"problem": text, "code": problem.code}, status=problem.status)
     response.headers.update(problem.headers)
     return response
@@ -189,7 +232,8 @@ def missing_page(page: Page) -> web.Response:
 def confirm_page(
     page: Page, what: str, *, name: str, back: str, choices: Sequence[tuple[str, str]] = ()
 ) -> web.Response:
-    """Ask before something that cannot be taken back; ``choices``: name and value of radio buttons, the first is chosen."""
+    """Ask before something that cannot be taken back; ``choices``: name and value of radio buttons, of
+    which the person must choose one."""
     facts = {"what": what, "name": name, "back": back, "choices": choices}
     return page.answer("confirm.html", facts)
 
