@@ -85,6 +85,7 @@ def _serve(settings: "Settings") -> int:
     from edge_agent.adapters.bundle_file import BundleRefused
     from edge_agent.adapters.log_lines import log_to_stderr
     from edge_agent.adapters.open_files import allow_all_open_files
+    from edge_agent.adapters.signing import KeysRefused
     from edge_agent.adapters.sqlite_file import LedgerRefused
     from edge_agent.adapters.tls import CertificateRefused
     from edge_agent.app import run_agent
@@ -100,7 +101,7 @@ def _serve(settings: "Settings") -> int:
         cause = _first_cause(error)
         if isinstance(cause, BundleRefused | CertificateRefused):
             return _say(f"beckon-agent: {cause}", EXIT_WRONG)
-        if isinstance(cause, LedgerRefused | StoreFailed | OSError):
+        if isinstance(cause, LedgerRefused | KeysRefused | StoreFailed | OSError):
             return _say(f"beckon-agent: {cause}", EXIT_FAILED)
         raise
     return EXIT_DONE

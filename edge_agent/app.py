@@ -42,7 +42,7 @@ from edge_agent.services.enrolling import Enrolling
 from edge_agent.services.hearing import Hearing
 from edge_agent.services.hosting import Hosting
 from edge_agent.services.issuing import Issuing
-from edge_agent.services.leasing import Leasing
+from edge_agent.services.leasing import Leasing, has_leased
 from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
 from edge_agent.services.pruning import Pruning
@@ -87,7 +87,7 @@ class _Services:
 async def run_agent(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; a mini-PC that knows no store yet serves its setting up first.
 
-    Errors: BundleRefused, CertificateRefused, LedgerRefused for what the caller should mend; OSError
+    Errors: BundleRefused, CertificateRefused, KeysRefused, LedgerRefused for what the caller should mend; OSError
     when a port is taken; StoreFailed when the disk fails.
     """
     stop = _stop_on_signals()
@@ -99,13 +99,15 @@ async def run_agent(settings: Settings) -> None:
     start = await start_of(machine)
     if start is None:
         return
-    bundle = start.bundle
-    radio = await choose_radio(settings, bundle.own_agent, clock)
+    radio = await choose_radio(settings, start.bundle.own_agent, clock)
     options = StoreOptions(commit_batch_max=settings.commit_batch_max)
     opening = open_sqlite_store(settings.home / LEDGER_FILE, clock=clock, entropy=entropy, options=options)
     async with opening as store, asyncio.TaskGroup() as group:
         clock.raise_floor(store.newest_ms)
         group.create_task(store.run(), name="store")
+        # The ledger remembers what the files beside it may have lost: that the budgets are the whole chain's.
+        is_leased = start.bundle.is_leased or await has_leased(store)
+        bundle = start.bundle.model_copy(update={"is_leased": is_leased})
         services = _build_services(settings, bundle, tls, clock, entropy, store, radio, systemd, line)
         try:
             async with (
@@ -226,7 +228,7 @@ async def _linked(
         entropy=entropy,
         sign=key.sign,
     ) as uplink:
-        is_expected = settings.hq_url is not None or start.sealed_by is not None
+        is_expected = settings.hq_url is not None or premises.bundle.is_leased
         enrolling = Enrolling(
             agent, key.public, clock, entropy, uplink, machine.enrolment_files, line, is_expected=is_expected
         )

@@ -1,7 +1,8 @@
 """What an agent starts from: HQ's bundle as it was kept, a local one, or setup mode until HQ has given one.
 
-A bundle that was kept and is damaged never keeps the agent from starting: the store's line to HQ is what mends it. Setup mode
-ends in the same process as soon as the first bundle is kept; the staff listener is then the store's own.
+A bundle that was kept and is damaged never keeps the agent from starting: the store's line to HQ is what mends it. Nor does an
+enrolment that is lost: the store goes on from the bundle that was kept, and where that is gone as well, on what HQ leased
+it. Setup mode ends in the same process as soon as the first bundle is kept; the staff listener is then the store's own.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from edge_agent.config import Settings
 from edge_agent.ports import Clock, Entropy
 from edge_agent.running import at_work, listen_on, set_up_runner
 from edge_agent.services.announcing import keep_announcing
-from edge_agent.services.enrolling import Enrolling
+from edge_agent.services.enrolling import Enrolling, EnrolmentDamaged
 from edge_agent.services.line import Line
 from edge_agent.services.reporting import recall
 from edge_agent.services.setting_up import BoxKey, SettingUp
@@ -43,8 +44,8 @@ _IDLE_S_MAX = 30.0
 
 
 class Start(NamedTuple):
-    """``sealed_by``: HQ's root under which the bundle came; None for a local one. ``damaged_because``: why one that was
-    kept is not it."""
+    """``sealed_by``: HQ's root that vouches for the bundle; None for a local one, and where that root is not known any more.
+    ``damaged_because``: why one that was kept is not it."""
 
     bundle: Bundle
     sealed_by: str | None
@@ -102,30 +103,45 @@ async def start_of(machine: Machine) -> Start | None:
 def _known(machine: Machine) -> Start | _Damaged:
     """Errors: BundleRefused by a local bundle that nothing outranks."""
     settings, damaged = machine.settings, None
-    enrolment = machine.enrolment_files.load()
-    root_pem = (enrolment.root_pem or machine.line.root_in_file) if enrolment is not None else None
-    if enrolment is not None and root_pem is not None:
-        try:
-            kept = recall(machine.kept_bundle, root_pem=root_pem, agent=enrolment.agent)
-        except BundleUnfit as unfit:
-            damaged = str(unfit)
-            _LOG.error("the kept bundle cannot be used", extra={"because": damaged})
-        else:
-            if kept is not None:
-                return Start(kept, root_pem)
+    is_enrolled, is_spoilt, root_pem = _enrolment(machine)
+    try:
+        kept = recall(machine.kept_bundle, root_pem=root_pem)
+    except BundleUnfit as unfit:
+        damaged = str(unfit)
+        _LOG.error("the kept bundle cannot be used", extra={"because": damaged})
+    else:
+        if kept is not None:
+            return Start(kept.bundle, kept.sealed_by)
     if settings.bundle is None:
         return _Damaged(damaged)
     try:
         local = read_bundle(settings.bundle)
-        # Where HQ leased, the chain's budgets are not this store's own, whatever the file says of them.
-        return Start(
-            local if damaged is None else local.model_copy(update={"is_leased": True}), None, damaged
-        )
     except BundleRefused as refused:
-        if enrolment is None:
+        if not (is_enrolled or is_spoilt or damaged):
             raise
         _LOG.error("the local bundle cannot be used", extra={"because": str(refused)})
         return _Damaged(damaged or str(refused))
+    # Where HQ leased, the chain's budgets are not this store's own, whatever the file says of them.
+    is_leased = local.is_leased or is_spoilt or damaged is not None
+    return Start(local.model_copy(update={"is_leased": is_leased}), None, damaged)
+
+
+class _Enrolled(NamedTuple):
+    is_known: bool
+    is_spoilt: bool
+    root_pem: str | None
+
+
+def _enrolment(machine: Machine) -> _Enrolled:
+    """What is left of the enrolment; whether it is for this mini-PC's key, enrolling judges."""
+    try:
+        enrolment = machine.enrolment_files.load()
+    except EnrolmentDamaged as damaged:
+        _LOG.error("the enrolment cannot be used", extra={"because": str(damaged)})
+        return _Enrolled(is_known=False, is_spoilt=True, root_pem=None)
+    if enrolment is None:
+        return _Enrolled(is_known=False, is_spoilt=False, root_pem=None)
+    return _Enrolled(True, False, enrolment.root_pem or machine.line.root_in_file)
 
 
 async def _set_up(machine: Machine, damaged_because: str | None) -> Start | None:

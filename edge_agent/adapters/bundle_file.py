@@ -1,14 +1,19 @@
 """The bundle files: one that people laid beside a store without HQ, and HQ's own, kept sealed as it came."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from edge_agent.adapters.durable_file import replace_file
+from edge_agent.adapters.kept_twice import KeptDamaged, keep_twice, read_kept
 from edge_agent.services.reporting import BundleKeeping
 from engagement.estate.bundle import Bundle
 from engagement.estate.complaint import complaints_of
+from engagement.estate.receiving import BundleUnfit
+
+T = TypeVar("T")
 
 
 class BundleRefused(Exception):
@@ -34,12 +39,12 @@ class SealedBundleFile(BundleKeeping):
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def load(self) -> str | None:
+    def load(self, read: Callable[[str], T]) -> T | None:
         try:
-            return self._path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
+            return read_kept(self._path, lambda content: read(content.decode()))
+        except KeptDamaged as damaged:
+            raise BundleUnfit(f"it cannot be read ({damaged.__cause__})") from damaged
 
     async def save(self, text: str) -> None:
         """In a thread: a slow disk takes long for a megabyte, and tills wait for the loop."""
-        await asyncio.to_thread(replace_file, self._path, text.encode())
+        await asyncio.to_thread(keep_twice, self._path, text.encode())

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from edge_agent.adapters.durable_file import replace_file
-from edge_agent.services.enrolling import EnrolmentFiles
+from edge_agent.adapters.kept_twice import KeptDamaged, keep_twice, read_kept
+from edge_agent.services.enrolling import EnrolmentDamaged, EnrolmentFiles
 from edge_agent.services.line import Enrolment
 
 # A code has some 320 letters at most; whoever put something else there is told so without reading all of it.
@@ -18,14 +19,13 @@ class FolderEnrolmentFiles(EnrolmentFiles):
         self._claim = claim
 
     def load(self) -> Enrolment | None:
-        """None as well when the file is damaged: a new claim code mends that, and nothing else would."""
         try:
-            return Enrolment.model_validate_json(self._enrolment.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
+            return read_kept(self._enrolment, Enrolment.model_validate_json)
+        except KeptDamaged as damaged:
+            raise EnrolmentDamaged(str(damaged)) from damaged
 
     def save(self, enrolment: Enrolment) -> None:
-        replace_file(self._enrolment, enrolment.model_dump_json().encode())
+        keep_twice(self._enrolment, enrolment.model_dump_json().encode())
 
     def claim_text(self) -> str | None:
         try:

@@ -1,7 +1,8 @@
 """The key that signs this agent's requests to HQ: made here at the first start of a line, never sent anywhere.
 
 Apart from the key that signs coupons, so that a line can be enrolled anew without a coupon losing its worth. For the same
-reason a damaged one is set aside and another made: the store works on, and health asks for a new claim code.
+reason one of which no copy can be read is set aside and another made: the store works on, and health asks for a new
+claim code.
 """
 
 import logging
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge_agent.adapters.durable_file import replace_file
+from edge_agent.adapters.kept_twice import KeptDamaged, copies, keep_twice, read_kept
 from edge_agent.ports import Entropy
 from engagement.values import Value
 
@@ -41,18 +42,26 @@ class LinkKey:
 def load_link_key(path: Path, entropy: Entropy) -> LinkKey:
     """Read the key file, or make it with mode 0600. Errors: OSError."""
     try:
-        return _key_of(LinkKeyMaterial.model_validate_json(path.read_bytes()))
-    except FileNotFoundError:
-        pass
-    except ValueError:
-        aside = path.with_name(path.name + ".damaged")
-        path.replace(aside)
-        _LOG.error("the link key was damaged and is set aside", extra={"file": aside.name})
-    material = LinkKeyMaterial(signing_hex=entropy.token(KEY_BYTES).hex())
-    replace_file(path, material.model_dump_json().encode())
-    return _key_of(material)
+        kept = read_kept(path, _key_of)
+    except KeptDamaged:
+        _set_aside(path)
+        kept = None
+    if kept is not None:
+        return kept
+    content = LinkKeyMaterial(signing_hex=entropy.token(KEY_BYTES).hex()).model_dump_json().encode()
+    keep_twice(path, content)
+    return _key_of(content)
 
 
-def _key_of(material: LinkKeyMaterial) -> LinkKey:
+def _set_aside(path: Path) -> None:
+    for each in copies(path):
+        if each.exists():
+            aside = each.with_name(each.name + ".damaged")
+            each.replace(aside)
+            _LOG.error("the link key was damaged and is set aside", extra={"file": aside.name})
+
+
+def _key_of(content: bytes) -> LinkKey:
     """Errors: ValueError when it is no key."""
+    material = LinkKeyMaterial.model_validate_json(content)
     return LinkKey(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(material.signing_hex)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from edge_agent.adapters.durable_file import replace_file
+from edge_agent.adapters.kept_twice import KeptDamaged, keep_twice, read_kept
 from edge_agent.ports import Entropy
 from engagement.campaign.issue import Mint
 from engagement.values import Value
@@ -24,6 +24,13 @@ class KeyMaterial(Value):
     signing_hex: str
     tag_hex: str
     short_hex: str
+
+
+class KeysRefused(Exception):
+    """No copy of the agent's keys can be used. New ones are not made by themselves: under them every code that was given out
+    would be taken for forged."""
+
+    code = "keys_refused"
 
 
 @dataclass(frozen=True)
@@ -56,16 +63,31 @@ class AgentKeys:
 
 
 def load_keys(path: Path, entropy: Entropy) -> AgentKeys:
-    """Read the key file, or make it. Errors: pydantic.ValidationError when it is damaged."""
-    if path.exists():
-        material = KeyMaterial.model_validate_json(path.read_bytes())
-    else:
-        material = KeyMaterial(
-            key_index=1,
-            signing_hex=entropy.token(KEY_BYTES).hex(),
-            tag_hex=entropy.token(KEY_BYTES).hex(),
-            short_hex=entropy.token(KEY_BYTES).hex(),
-        )
-        replace_file(path, material.model_dump_json().encode())
+    """Read the key file, or make it. Errors: KeysRefused when it is damaged; OSError."""
+    try:
+        kept = read_kept(path, _keys_of)
+    except KeptDamaged as damaged:
+        raise KeysRefused(
+            f"the keys in {path} are damaged, and so is their spare copy: put them back from a copy of the home, or move "
+            "both away to begin with new ones, under which codes given out before are refused"
+        ) from damaged
+    if kept is not None:
+        return kept
+    material = KeyMaterial(
+        key_index=1,
+        signing_hex=entropy.token(KEY_BYTES).hex(),
+        tag_hex=entropy.token(KEY_BYTES).hex(),
+        short_hex=entropy.token(KEY_BYTES).hex(),
+    )
+    content = material.model_dump_json().encode()
+    keep_twice(path, content)
+    return _keys_of(content)
+
+
+def _keys_of(content: bytes) -> AgentKeys:
+    """Errors: ValueError when these are none."""
+    material = KeyMaterial.model_validate_json(content)
+    for secret_hex in (material.tag_hex, material.short_hex):
+        bytes.fromhex(secret_hex)
     private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(material.signing_hex))
     return AgentKeys(material, private, private.public_key())

@@ -40,10 +40,15 @@ _CAUSES: Final = {
 }
 
 
-class EnrolmentFiles(Protocol):
-    """Where the claim code is found and the enrolment kept. Every method may raise OSError."""
+class EnrolmentDamaged(Exception):
+    """An enrolment was kept here and cannot be read any more."""
 
-    def load(self) -> Enrolment | None: ...
+
+class EnrolmentFiles(Protocol):
+    """Where the claim code is found and the enrolment kept. Every method but load() may raise OSError."""
+
+    def load(self) -> Enrolment | None:
+        """None when there never was one. Errors: EnrolmentDamaged."""
 
     def save(self, enrolment: Enrolment) -> None:
         """Durable when this returns."""
@@ -74,6 +79,7 @@ class Enrolling:
     def __post_init__(self) -> None:
         self._attempt = 0
         self._wanted = Event()
+        self._lack = "there is no claim code"
         self._refused_text: str | None = None
         self._refused_until_s = 0.0
         self.line.enrolment = self._recall()
@@ -82,10 +88,17 @@ class Enrolling:
 
     def _recall(self) -> Enrolment | None:
         """None as well when it was for another key: that one is gone, and HQ does not know ours."""
-        kept = self.files.load()
-        if kept is None or kept.public_key_hex != self.public_key.hex():
+        try:
+            kept = self.files.load()
+        except EnrolmentDamaged as damaged:
+            self._lack = f"what was kept of its enrolment is damaged ({damaged})"
             return None
-        return kept if self.agent is None or kept.agent == self.agent else None
+        if kept is None:
+            return None
+        is_ours = kept.public_key_hex == self.public_key.hex() and self.agent in (None, kept.agent)
+        if not is_ours:
+            self._lack = "its enrolment is for another key, or for another agent"
+        return kept if is_ours else None
 
     async def run(self) -> None:
         """Watch for a claim code until cancelled; one that comes later enrols anew."""
@@ -108,7 +121,7 @@ class Enrolling:
         except (OSError, UnicodeDecodeError) as failure:
             return self._say(f"the claim file cannot be read ({failure})", _LOOK_S)
         if text is None:
-            return self._say("there is no claim code", _LOOK_S) if self.is_expected else _LOOK_S
+            return self._say(self._lack, _LOOK_S) if self.is_expected else _LOOK_S
         if text == self._refused_text and self.clock.mono_s() < self._refused_until_s:
             return _LOOK_S
         try:

@@ -1,5 +1,6 @@
 """Gives coupons out: the welcome offer, the shake's prize, the welcome-back offer."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -31,10 +32,13 @@ from engagement.campaign.play import (
 from engagement.campaign.state import CampaignState, campaign_state, stop_key
 from engagement.coupon.coupon import CouponRecord
 from engagement.ids import CampaignId, LocalDay, SubjectId
+from engagement.ledger.group import RecordUnreadable
 from engagement.refusal.reason import Reason
 from engagement.refusal.refusal import Refusal
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 
 class Issuing:
@@ -46,6 +50,8 @@ class Issuing:
     def __init__(self, premises: Premises, rights: Rights | None = None) -> None:
         self._premises = premises
         self._rights = rights or Rights(premises.clock)
+        # Told once each; there are never more than bundles brought campaigns.
+        self._unreadable: set[CampaignId] = set()
 
     def campaigns_on(self, trigger: str) -> list[Campaign]:
         """The bundle's campaigns with this trigger, in the bundle's order."""
@@ -53,13 +59,15 @@ class Issuing:
 
     async def running_on(self, trigger: str) -> list[Campaign]:
         """Those of them that run now, for announcing; whether one still has coupons is said when it is asked for."""
-        campaigns, now = self.campaigns_on(trigger), self._premises.clock.now()
-        rows = await self._premises.store.fetch([stop_key(campaign.id) for campaign in campaigns])
-        return [
-            campaign
-            for campaign in campaigns
-            if campaign_state(campaign, rows.get(stop_key(campaign.id)), now) is CampaignState.RUNNING
-        ]
+        return [campaign for campaign in self.campaigns_on(trigger) if await self._is_running(campaign)]
+
+    async def _is_running(self, campaign: Campaign) -> bool:
+        key, now = stop_key(campaign.id), self._premises.clock.now()
+        try:
+            stop = (await self._premises.store.fetch([key])).get(key)
+        except RecordUnreadable:
+            return False
+        return campaign_state(campaign, stop, now) is CampaignState.RUNNING
 
     async def give(self, campaign: Campaign, subject: SubjectId) -> CouponRecord | Refusal:
         """One coupon to a subject, or why not; a subject at its limit keeps what it has."""
@@ -107,7 +115,7 @@ class Issuing:
             left = campaign.limits.plays_per_day - desk.subject.plays_today
             return left if left > 0 else Refusal(Reason.PLAYED_ENOUGH)
 
-        return await self._rights.draw(campaign.id, attempt)
+        return await self._draw(campaign.id, attempt)
 
     async def played(self, campaign: CampaignId, subject: SubjectId, nonce: bytes) -> PlayRecord | None:
         """The answer that a play got; None when it was never played."""
@@ -128,6 +136,13 @@ class Issuing:
             return await self._rights.draw(campaign, attempt)
         except StoreFull:
             return Refusal(Reason.STORE_FULL)
+        except RecordUnreadable as unreadable:
+            # One campaign's row that cannot be read takes no page and no other campaign down.
+            if campaign not in self._unreadable:
+                self._unreadable.add(campaign)
+                extra = {"campaign": campaign, "cause": str(unreadable)}
+                _LOG.error("a campaign's rows cannot be read; nothing is given of it", extra=extra)
+            return Refusal(Reason.NOT_RUNNING)
 
     def _request(self, campaign: Campaign, subject: SubjectId) -> IssueRequest:
         now = self._premises.clock.now()

@@ -17,6 +17,7 @@ from edge_agent.ports import (
     LineBusy,
     LineDown,
     LineRefused,
+    Store,
     StoreFull,
     Treasury,
 )
@@ -48,6 +49,9 @@ _LOG = logging.getLogger(__name__)
 _LOOK_S: Final = 5.0
 # HQ hears what was used, and we what it recalls.
 _SETTLE_S: Final = 900.0
+# HQ that was away may have been put back to a backup: it then lends nothing to anybody before it has heard every store. Not
+# all of them in the same second.
+_RETURN_S: Final = 30.0
 # A pool that is nearly empty is given out in ever smaller parts: nobody needs them all within a second.
 _LOW_GAP_S: Final = 30.0
 # A fenced HQ waits for other stores, and for this one to ask again.
@@ -62,6 +66,14 @@ _PAGE: Final = 200
 _WENT_BACK, _WRITTEN_OFF = "rights_went_back", "lease_written_off"
 _LINE: Final = "Check the store's router and its internet line; giving resumes by itself."
 _BY_ITSELF: Final = "Giving resumes by itself; tell HQ if it does not within the hour."
+
+
+async def has_leased(store: Store) -> bool:
+    """Whether this ledger ever asked HQ for rights; such a one gives nothing out without them any more."""
+    try:
+        return (await store.fetch([LEASE_DESK_KEY])).get(LEASE_DESK_KEY) is not None
+    except RecordUnreadable:
+        return True
 
 
 class Leasing:
@@ -91,6 +103,7 @@ class Leasing:
         self._is_down = False
         self._contact_before: Moment | None = None
         self._enrolment = line.enrolment
+        self._returns = line.returns
         rights.is_leasing = True
 
     async def run(self) -> None:
@@ -188,6 +201,10 @@ class Leasing:
         is_there_again = self._is_down and line.last_contact != self._contact_before
         if is_there_again or line.enrolment != self._enrolment:
             self._is_down, self._enrolment, rights.not_before_s = False, line.enrolment, 0.0
+        if self._returns != line.returns:
+            self._returns = line.returns
+            soon_s = self._premises.clock.mono_s() + _RETURN_S * self._premises.entropy.token(1)[0] / 255
+            self._settle_at_s = min(self._settle_at_s, soon_s)
         return True
 
     def _view(self) -> View:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from edge_agent.ports import Desk, LineBusy, LineDown, LineRefused, StoreFull
 from edge_agent.services.backoff import backoff_s
@@ -18,9 +18,11 @@ from edge_agent.services.premises import Premises
 from edge_agent.services.status import Health
 from engagement.campaign.state import stop_key, stop_rule
 from engagement.estate.bundle import Bundle, CampaignStop
-from engagement.estate.receiving import BundleUnfit, receive
-from engagement.ids import AgentName
+from engagement.estate.receiving import BundleUnfit, receive, reread
+from engagement.ledger.group import RecordUnreadable
 from engagement.line.answers import REPORTS_MAX, AgentReport, ReportAnswer
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,20 +38,37 @@ _CLOCK_ERROR_MS_MAX: Final = 2**62 - 1
 class BundleKeeping(Protocol):
     """Where HQ's last bundle is kept, still sealed."""
 
-    def load(self) -> str | None:
-        """None when there is none. Errors: OSError, UnicodeDecodeError."""
+    def load(self, read: Callable[[str], T]) -> T | None:
+        """What ``read`` makes of it, which raises BundleUnfit; None when none was kept. Errors: BundleUnfit."""
 
     async def save(self, text: str) -> None:
         """Replace it whole; durable when this returns. Errors: OSError."""
 
 
-def recall(keeping: BundleKeeping, *, root_pem: str, agent: AgentName) -> Bundle | None:
-    """The bundle that was kept; None when there is none. Errors: BundleUnfit when it cannot be used any more."""
-    try:
-        text = keeping.load()
-    except (OSError, UnicodeDecodeError) as failure:
-        raise BundleUnfit(f"it cannot be read ({failure})") from failure
-    return None if text is None else receive(text, root_pem=root_pem, agent=agent)
+class Kept(NamedTuple):
+    """``sealed_by``: the root that vouches for it; None when the root that is known now does not."""
+
+    bundle: Bundle
+    sealed_by: str | None
+
+
+def recall(keeping: BundleKeeping, *, root_pem: str | None) -> Kept | None:
+    """The bundle that was kept; None when there is none. Errors: BundleUnfit when it cannot be used any more.
+
+    It counts also where the root of the enrolment is lost or another by now: it was judged when it came, and a store
+    that was one yesterday is one today.
+    """
+
+    def read(text: str) -> Kept:
+        bundle = reread(text)
+        if root_pem is None:
+            return Kept(bundle, None)
+        try:
+            return Kept(receive(text, root_pem=root_pem, agent=bundle.agent), root_pem)
+        except BundleUnfit:
+            return Kept(bundle, None)
+
+    return keeping.load(read)
 
 
 class Reporting:
@@ -200,5 +219,8 @@ class Reporting:
                 await self._premises.store.decide([stop_key(stop.campaign)], rule, essential=True)
             except StoreFull:
                 _LOG.error("a stop waits for room on the disk", extra={"campaign": stop.campaign})
-            else:
-                self._stopped.add(stop)
+                continue
+            except RecordUnreadable:
+                # Nothing is given out of a campaign whose stop cannot be read.
+                _LOG.error("a campaign's stop cannot be read", extra={"campaign": stop.campaign})
+            self._stopped.add(stop)

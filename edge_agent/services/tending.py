@@ -16,6 +16,7 @@ from engagement.coupon.coupon import CouponRecord, serial_id
 from engagement.coupon.serials import SERIAL_KEY, SERIAL_MIN, SerialRecord, open_block_rule
 from engagement.coupon.short_code import SERIAL_MAX
 from engagement.journal.event import HealthChanged
+from engagement.ledger.group import RecordUnreadable
 from engagement.ledger.record import Key, Record, Rows, Ruling
 from engagement.ledger.retention import CLEARED, clear_rule
 
@@ -98,7 +99,7 @@ class Tending:
         while True:
             self._keys.turn_if_due()
             await self._probe()
-            await self.open_serials()
+            await self._open_serials_if_readable()
             await self._say_changes()
             if self._premises.clock.mono_s() - swept_s >= _SWEEP_EVERY_S:
                 swept_s = self._premises.clock.mono_s()
@@ -116,6 +117,13 @@ class Tending:
                 rule = clear_rule(keys, self._premises.clock.now())
                 cleared += await self._premises.store.decide(keys, rule, essential=True)
         return cleared
+
+    async def _open_serials_if_readable(self) -> None:
+        """Without its serials the store gives nothing out; tills go on."""
+        try:
+            await self.open_serials()
+        except RecordUnreadable:
+            _LOG.debug("the record of serials cannot be read")
 
     async def open_serials(self) -> None:
         """Find unused serials before the present block runs out."""

@@ -4,16 +4,21 @@ They live in a file of their own, outside the ledger and its backups. Today's ke
 still finds it; older ones are gone, and with them any way from a visit id back to a phone.
 """
 
+import logging
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from edge_agent.ports import Clock, Entropy
 from engagement.values import Value
 from engagement.visitor.visitor import visit_id
 
+_LOG = logging.getLogger(__name__)
+
 KEY_BYTES = 32
 # A key mints for a day and finds for one more: destroyed within 48 h, as the privacy promise says.
 DAY_KEY_LIFE_MS = 24 * 3600 * 1000
+# A disk that had no room is asked again so often.
+_SAVE_AGAIN_S: Final = 5.0
 
 
 class KeyRing(Value):
@@ -30,18 +35,23 @@ class KeyFile(Protocol):
 
     def load(self) -> KeyRing | None: ...
 
-    def save(self, ring: KeyRing) -> None: ...
+    def save(self, ring: KeyRing) -> None:
+        """Errors: OSError."""
 
 
 @dataclass
 class VisitKeys:
-    """Turns the day key when it is a day old, at the first use after that and by upkeep."""
+    """Turns the day key when it is a day old, at the first use after that and by upkeep.
+
+    Keys that a full disk does not take are used all the same, and kept as soon as there is room.
+    """
 
     clock: Clock
     entropy: Entropy
     file: KeyFile
 
     def __post_init__(self) -> None:
+        self._save_again_s: float | None = None
         loaded = self.file.load()
         if loaded is None:
             loaded = KeyRing(
@@ -50,7 +60,7 @@ class VisitKeys:
                 yesterday_hex=None,
                 minted_ms=self.clock.now().wall_ms,
             )
-            self.file.save(loaded)
+            self._keep(loaded)
         self._ring = loaded
 
     @property
@@ -68,6 +78,8 @@ class VisitKeys:
 
         A clock that went back makes a key look young; its age is then counted from the new time.
         """
+        if self._save_again_s is not None and self.clock.mono_s() >= self._save_again_s:
+            self._keep(self._ring)
         now_ms = self.clock.now().wall_ms
         age_ms = now_ms - self._ring.minted_ms
         if age_ms < 0:
@@ -85,5 +97,12 @@ class VisitKeys:
             )
 
     def _keep(self, ring: KeyRing) -> None:
-        self.file.save(ring)
         self._ring = ring
+        try:
+            self.file.save(ring)
+        except OSError as failure:
+            if self._save_again_s is None:
+                _LOG.error("the visit keys cannot be kept", extra={"cause": str(failure)})
+            self._save_again_s = self.clock.mono_s() + _SAVE_AGAIN_S
+        else:
+            self._save_again_s = None

@@ -6,7 +6,7 @@ bundle: agent, branch and number stand in coupons that are already in wallets.
 
 from engagement.estate.bundle import Bundle
 from engagement.ids import AgentName
-from engagement.line.seal import SealKind, SealRefused, open_seal
+from engagement.line.seal import SealKind, SealRefused, open_seal, reopen_seal
 
 
 class BundleUnfit(ValueError):
@@ -27,10 +27,7 @@ def receive(
         payload = open_seal(text, SealKind.BUNDLE, root_pem=root_pem)
     except SealRefused as refused:
         raise BundleUnfit(f"it is not HQ's ({refused})") from refused
-    try:
-        bundle = Bundle.model_validate_json(payload)
-    except ValueError as invalid:
-        raise BundleUnfit("this version of the agent cannot read it") from invalid
+    bundle = _read(payload)
     if bundle.agent != agent:
         raise BundleUnfit(f"it is for agent {bundle.agent!r}, this is {agent!r}")
     if bundle.sequence <= above:
@@ -38,6 +35,25 @@ def receive(
     if present is not None:
         _check_same_store(bundle, present)
     return bundle
+
+
+def reread(text: str) -> Bundle:
+    """The bundle that was received once and kept since. Errors: BundleUnfit.
+
+    Who vouched for it was judged then; a root that was lost or replaced since makes the store no other one.
+    """
+    try:
+        return _read(reopen_seal(text, SealKind.BUNDLE))
+    except SealRefused as refused:
+        raise BundleUnfit(f"it is damaged ({refused})") from refused
+
+
+def _read(payload: str) -> Bundle:
+    """Errors: BundleUnfit."""
+    try:
+        return Bundle.model_validate_json(payload)
+    except ValueError as invalid:
+        raise BundleUnfit("this version of the agent cannot read it") from invalid
 
 
 def _check_same_store(bundle: Bundle, present: Bundle) -> None:

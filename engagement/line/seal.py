@@ -57,14 +57,26 @@ def open_seal(text: str, kind: SealKind, *, root_pem: str) -> str:
     """The payload, once everything holds. Errors: SealRefused."""
     try:
         document = Sealed.model_validate_json(text)
-        signature = bytes.fromhex(document.signature_hex)
         authority, root = parse_pem(document.authority_pem), parse_pem(root_pem)
+    except ValueError as malformed:
+        raise SealRefused("it is no sealed document") from malformed
+    if not has_issued(root, authority):
+        raise SealRefused("its authority does not come from HQ's root")
+    return reopen_seal(text, kind)
+
+
+def reopen_seal(text: str, kind: SealKind) -> str:
+    """The payload of what was opened before and kept since, whether or not its root is still known: it is as it was.
+
+    Never for what comes from outside: anybody can seal for an authority of their own. Errors: SealRefused.
+    """
+    try:
+        document = Sealed.model_validate_json(text)
+        signature, authority = bytes.fromhex(document.signature_hex), parse_pem(document.authority_pem)
     except ValueError as malformed:
         raise SealRefused("it is no sealed document") from malformed
     if document.kind != kind:
         raise SealRefused(f"it seals a {document.kind[:20]!r}, not a {kind}")
-    if not has_issued(root, authority):
-        raise SealRefused("its authority does not come from HQ's root")
     key = ed25519_key_of(authority)
     if key is None or not is_authority(authority):
         raise SealRefused("its certificate is none of an authority")

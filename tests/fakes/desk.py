@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from edge_agent.ports import Desk
 from edge_agent.services.reporting import BundleKeeping
@@ -9,6 +10,8 @@ from engagement.estate.bundle import Bundle
 from engagement.line.answers import AgentReport, ReportAnswer
 from engagement.line.seal import SealKind, seal
 from tests.fakes.hq_authority import Root, make_authority, make_root
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -52,8 +55,8 @@ class KeptBundle(BundleKeeping):
     text: str | None = None
     on_save: Callable[[], None] = lambda: None
 
-    def load(self) -> str | None:
-        return self.text
+    def load(self, read: Callable[[str], T]) -> T | None:
+        return None if self.text is None else read(self.text)
 
     async def save(self, text: str) -> None:
         self.on_save()

@@ -12,7 +12,9 @@ from edge_agent.__main__ import main
 from edge_agent.adapters.bundle_file import SealedBundleFile
 from edge_agent.adapters.enrolment_files import FolderEnrolmentFiles
 from edge_agent.adapters.entropy import SystemEntropy
+from edge_agent.adapters.kept_twice import copies
 from edge_agent.adapters.link_key import load_link_key
+from edge_agent.services.enrolling import EnrolmentDamaged
 from edge_agent.services.line import Enrolment
 from engagement.ids import AgentName
 from engagement.line.claim import claim_for, claim_text, make_claim
@@ -72,7 +74,11 @@ def test_an_enrolment_comes_back_whole_and_a_damaged_one_is_none(tmp_path: Path)
     files.save(enrolment)
     assert files.load() == enrolment
     (tmp_path / "enrolment.json").write_bytes(b'{"agent": "harb')
-    assert files.load() is None
+    assert files.load() == enrolment, "of the spare copy"
+    for each in copies(tmp_path / "enrolment.json"):
+        each.write_bytes(b'{"agent": "harb')
+    with pytest.raises(EnrolmentDamaged):
+        files.load()
 
 
 def test_the_claim_file_holds_what_was_put_there_until_it_is_used(tmp_path: Path) -> None:
@@ -86,19 +92,21 @@ def test_the_claim_file_holds_what_was_put_there_until_it_is_used(tmp_path: Path
 
 def test_a_sealed_bundle_is_kept_whole_and_replaced(tmp_path: Path) -> None:
     kept = SealedBundleFile(tmp_path / "bundle.sealed.json")
-    assert kept.load() is None
+    assert kept.load(str) is None
     for text in ("门店" * 100_000, "short"):
         asyncio.run(kept.save(text))
-        assert kept.load() == text
-    assert [file.name for file in tmp_path.iterdir()] == ["bundle.sealed.json"]
+        assert kept.load(str) == text
+    assert {file.name for file in tmp_path.iterdir()} == {"bundle.sealed.json", "bundle.sealed.json.spare"}
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"signing_hex": "zz"}', b'{"signing_hex": "00"}'])
 def test_a_damaged_link_key_is_set_aside_and_another_made(damage: bytes, tmp_path: Path) -> None:
     path = tmp_path / "link-key.json"
     before = load_link_key(path, SystemEntropy()).public
-    assert load_link_key(path, SystemEntropy()).public == before
     path.write_bytes(damage)
+    assert load_link_key(path, SystemEntropy()).public == before, "of the spare copy"
+    for each in copies(path):
+        each.write_bytes(damage)
     after = load_link_key(path, SystemEntropy()).public
     assert after != before
     assert load_link_key(path, SystemEntropy()).public == after

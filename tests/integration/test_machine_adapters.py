@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from edge_agent.adapters.clock import SystemClock
 from edge_agent.adapters.durable_file import replace_file
 from edge_agent.adapters.entropy import SystemEntropy
+from edge_agent.adapters.kept_twice import KeptDamaged, copies, keep_twice, read_kept
 from edge_agent.adapters.neighbours import NeighbourTable
-from edge_agent.adapters.signing import load_keys
+from edge_agent.adapters.signing import KeysRefused, load_keys
 from edge_agent.adapters.systemd import Systemd
 from edge_agent.adapters.tls import CertificateRefused, load_server_tls
 from edge_agent.adapters.visit_key_file import VisitKeyFile
@@ -61,10 +61,21 @@ def test_agent_keys_are_made_once_and_sign_what_they_verify(tmp_path: Path) -> N
     assert not read.verify(mint.key_index + 1, b"something", signature)
 
 
-def test_a_damaged_key_file_is_refused_not_replaced(tmp_path: Path) -> None:
+def test_keys_that_are_damaged_come_back_from_their_spare_copy(tmp_path: Path) -> None:
     path = tmp_path / "keys"
+    made = load_keys(path, SystemEntropy())
     path.write_text('{"key_index": 1}')
-    with pytest.raises(ValidationError, match="signing_hex"):
+    assert load_keys(path, SystemEntropy()).material == made.material
+    path.unlink()
+    assert load_keys(path, SystemEntropy()).material == made.material
+    assert path.exists()
+
+
+def test_keys_of_which_no_copy_is_right_are_refused_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    for each in copies(path):
+        each.write_text('{"key_index": 1}')
+    with pytest.raises(KeysRefused, match="spare copy"):
         load_keys(path, SystemEntropy())
     assert path.read_text() == '{"key_index": 1}'
 
@@ -75,6 +86,49 @@ def test_the_visit_key_file_gives_back_what_it_was_given(tmp_path: Path) -> None
     ring = KeyRing(cookie_key_hex="aa", today_hex="bb", yesterday_hex=None, minted_ms=5)
     file.save(ring)
     assert VisitKeyFile(tmp_path / "visit").load() == ring
+    (tmp_path / "visit").write_bytes(b"")
+    assert file.load() == ring
+    for each in copies(tmp_path / "visit"):
+        each.write_bytes(b'{"cookie_key_hex": "aa"')
+    assert file.load() is None
+    assert not any(each.exists() for each in copies(tmp_path / "visit")), "no old key outlives its day"
+
+
+def test_what_is_kept_twice_outlives_the_loss_of_either_copy(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    assert read_kept(path, int) is None
+    keep_twice(path, b"7")
+    for spoilt in copies(path):
+        for damage in (b"", b"no number"):
+            spoilt.write_bytes(damage)
+            assert read_kept(path, int) == 7
+            assert [each.read_bytes() for each in copies(path)] == [b"7", b"7"]
+        spoilt.unlink()
+        spoilt.mkdir()
+        assert read_kept(path, int) == 7, "a copy that cannot be put right keeps nobody from the other"
+        spoilt.rmdir()
+        assert read_kept(path, int) == 7
+    for each in copies(path):
+        each.write_bytes(b"")
+    with pytest.raises(KeptDamaged):
+        read_kept(path, int)
+
+
+def test_a_copy_that_was_not_replaced_yet_does_not_count(tmp_path: Path) -> None:
+    """As after a cut of power between the two."""
+    path = tmp_path / "kept"
+    keep_twice(path, b"7")
+    path.write_bytes(b"8")
+    assert read_kept(path, int) == 8
+    path.unlink()
+    assert read_kept(path, int) == 8
+
+
+def test_what_did_not_fit_takes_no_room(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(IsADirectoryError):
+        replace_file(tmp_path / "kept", b"something")
+    assert os.listdir(tmp_path) == ["kept"]
 
 
 def test_each_loopback_address_is_another_phone_and_no_address_shows_in_the_handle() -> None:

@@ -83,10 +83,39 @@ async def test_hqs_kept_bundle_outranks_a_local_one(home: Home) -> None:
     assert await start_of(home.machine()) == Start(HQS, home.desk.root.pem)
 
 
-async def test_what_was_kept_counts_for_nothing_without_an_enrolment(home: Home) -> None:
+@pytest.mark.parametrize("enrolment", [None, b"", b'{"agent": "harb', b"{}"])
+async def test_a_store_whose_enrolment_is_lost_goes_on_from_what_was_kept(
+    home: Home, enrolment: bytes | None
+) -> None:
     home.keep(home.desk.seal(HQS))
+    if enrolment is not None:
+        for each in ("enrolment.json", "enrolment.json.spare"):
+            (home.folder / each).write_bytes(enrolment)
+    assert await start_of(home.machine()) == Start(HQS, None), "also where nobody laid a local bundle"
     home.lay(LOCAL)
-    assert await start_of(home.machine()) == Start(LOCAL, None)
+    assert await start_of(home.machine()) == Start(HQS, None)
+
+
+async def test_a_store_whose_enrolment_is_unreadable_goes_on_from_what_was_kept(home: Home) -> None:
+    for each in ("enrolment.json", "enrolment.json.spare"):
+        (home.folder / each).mkdir()
+    home.keep(home.desk.seal(HQS))
+    assert await start_of(home.machine()) == Start(HQS, None)
+
+
+async def test_an_enrolment_under_another_root_leaves_the_store_what_it_is(home: Home) -> None:
+    home.enrol(root_pem=FakeDesk().root.pem)
+    home.keep(home.desk.seal(HQS))
+    assert await start_of(home.machine()) == Start(HQS, None)
+
+
+async def test_an_enrolment_that_is_damaged_never_frees_a_local_budget(home: Home) -> None:
+    home.enrol()
+    (home.folder / "enrolment.json").write_bytes(b"")
+    home.lay(LOCAL)
+    assert await start_of(home.machine()) == Start(LOCAL.model_copy(update={"is_leased": True}), None)
+    (home.folder / "enrolment.json").unlink()
+    assert await start_of(home.machine()) == Start(LOCAL, None), "nothing says that HQ ever knew it"
 
 
 async def test_an_enrolment_that_told_no_root_takes_the_one_of_the_settings(home: Home) -> None:
@@ -105,7 +134,7 @@ async def test_a_kept_bundle_that_is_damaged_leaves_the_local_one_and_is_told(ho
     assert (started.bundle, started.sealed_by) == (LOCAL.model_copy(update={"is_leased": True}), None), (
         "budgets of the whole chain are not given out by one store"
     )
-    assert "it is not HQ's" in (started.damaged_because or "")
+    assert "it is damaged" in (started.damaged_because or "")
 
 
 async def test_a_local_bundle_that_cannot_be_used_is_refused_unless_hq_will_send_one(home: Home) -> None:

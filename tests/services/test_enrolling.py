@@ -240,9 +240,23 @@ def test_an_enrolment_of_another_key_or_name_does_not_count() -> None:
         bench.start()
         await asyncio.sleep(60)
         assert not bench.line.enrolled.is_set()
-        assert "no claim code" in bench.because
+        assert "another key" in bench.because
 
     on_bench(knowing(), story)
+
+
+def test_an_enrolment_that_is_damaged_is_told_and_a_new_code_mends_it() -> None:
+    async def story(bench: Bench) -> None:
+        bench.files.is_damaged = True
+        bench.start()
+        await asyncio.sleep(60)
+        assert not bench.line.enrolled.is_set()
+        assert "damaged" in bench.because
+        bench.files.claim = claim_text(CLAIM)
+        await asyncio.sleep(10)
+        assert bench.line.enrolled.is_set()
+
+    on_bench(knowing(CLAIM), story)
 
 
 def test_a_used_code_that_a_crash_left_behind_is_deleted_and_a_new_one_enrols_anew() -> None:

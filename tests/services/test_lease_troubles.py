@@ -10,7 +10,8 @@ from edge_agent.ports import LineDown, LineRefused
 from edge_agent.services.line import Enrolment
 from engagement.campaign.state import stop_key, stop_rule
 from engagement.coupon.coupon import CouponRecord
-from engagement.ledger.group import RecordUnreadable
+from engagement.refusal.reason import Reason
+from engagement.refusal.refusal import Refusal
 from engagement.rights.amount import NOTHING
 from engagement.rights.lease import LEASE_DESK_KEY, lease_key
 from tests.fakes.leased_store import (
@@ -186,8 +187,7 @@ async def test_a_row_that_cannot_be_read_stops_its_own_campaign_and_no_other() -
     hq = LeaseHq([broken, whole], [AGENT])
     async with boxed(CalmTreasury(hq, AGENT), [broken, whole], hq.sealing.root_pem, disk) as box:
         assert isinstance(await box.give(whole), CouponRecord)
-        with pytest.raises(RecordUnreadable):
-            await box.give(broken)
+        assert await box.give(broken) == Refusal(Reason.NOT_RUNNING)
 
 
 @on_virtual_time

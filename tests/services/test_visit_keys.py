@@ -8,15 +8,18 @@ HOUR_MS = 3_600_000
 
 
 class KeptRing:
-    """A key file in memory."""
+    """A key file in memory. ``failure``: raised by whatever writes."""
 
     def __init__(self) -> None:
         self.ring: KeyRing | None = None
+        self.failure: OSError | None = None
 
     def load(self) -> KeyRing | None:
         return self.ring
 
     def save(self, ring: KeyRing) -> None:
+        if self.failure is not None:
+            raise self.failure
         self.ring = ring
 
 
@@ -81,3 +84,18 @@ def test_a_clock_that_went_back_makes_no_key_immortal() -> None:
         clock.pass_ms(DAY_KEY_LIFE_MS)
         keys.turn_if_due()
     assert minted not in keys.visit_ids(PHONE)
+
+
+def test_keys_turn_on_a_full_disk_and_are_kept_once_there_is_room() -> None:
+    clock, file = HandClock(), KeptRing()
+    keys = _keys(clock, file)
+    (first,) = keys.visit_ids(PHONE)
+    before, file.failure = file.ring, OSError("no space left")
+    clock.pass_ms(DAY_KEY_LIFE_MS)
+    today, yesterday = keys.visit_ids(PHONE)
+    assert (yesterday, file.ring) == (first, before)
+    file.failure = None
+    clock.pass_ms(60_000)
+    keys.turn_if_due()
+    assert file.ring != before
+    assert _keys(clock, file).visit_ids(PHONE) == (today, yesterday)

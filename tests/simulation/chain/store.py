@@ -42,8 +42,8 @@ class BundleOnDisk:
 
     text: str | None = None
 
-    def load(self) -> str | None:
-        return self.text
+    def load(self, read: Callable[[str], T]) -> T | None:
+        return None if self.text is None else read(self.text)
 
     async def save(self, text: str) -> None:
         self.text = text
@@ -115,10 +115,10 @@ class SimStore:
         assert self._process is None
         memory, root_pem = self._next, self.wire.hq.root_pem
         store = BumpyStore(self._build.on_store(memory), self._dice)
-        bundle = recall(self.bundle, root_pem=root_pem, agent=self.agent)
-        assert bundle is not None
+        kept = recall(self.bundle, root_pem=root_pem)
+        assert kept is not None
         premises = Premises(
-            bundle=bundle,
+            bundle=kept.bundle,
             clock=self.clock,
             entropy=self._entropy,
             store=store,
@@ -133,7 +133,7 @@ class SimStore:
             keeping=self.bundle,
             line=line,
             root_pem=lambda: root_pem,
-            sealed_by=root_pem,
+            sealed_by=kept.sealed_by,
         )
         syncing = Syncing(
             agent=self.agent,
