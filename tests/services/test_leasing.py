@@ -158,6 +158,22 @@ async def test_hq_that_takes_other_things_again_is_asked_at_once() -> None:
         await until(lambda: len(treasury.asked_at_s) > 0, 6)
 
 
+@on_virtual_time
+async def test_a_store_that_needs_nothing_soon_tells_an_hq_that_was_away_what_it_holds() -> None:
+    async with leased() as (box, hq, treasury):
+        await box.give()
+        hq.back_up()
+        await asyncio.sleep(60)
+        box.line.down_because = "HQ is being restored"
+        hq.restore()
+        treasury.asked_at_s.clear()
+        await asyncio.sleep(60)
+        assert not treasury.asked_at_s
+        assert hq.is_fenced
+        box.line.reached(box.premises.clock.now())
+        await until(lambda: not hq.is_fenced, 120)
+
+
 # The manners of the line.
 
 
