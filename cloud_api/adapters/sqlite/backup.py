@@ -1,18 +1,23 @@
 """Copies HQ's database out while it is in use, and puts a copy in its place while it is not.
 
 A copy that was put back has forgotten what was granted since: it gets a new incarnation and is fenced, and waits for every
-agent that it or the replaced database knows. Until it is in place whole, no start takes what lies there for a database.
+agent that it or the replaced database knows. It is made whole beside the database, gets its name, ends in RESTORING, and
+only then the database is set aside: no start takes what lies there for a database, or nothing for a new one, until it is in
+place. A restore that fails leaves whatever there was.
 """
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from cloud_api.adapters.sqlite.file import (
+    LOCK,
     READER_PRAGMAS,
     RESTORING,
     DatabaseRefused,
@@ -22,8 +27,10 @@ from cloud_api.adapters.sqlite.file import (
 )
 from cloud_api.adapters.sqlite.lasting import Lasting, keep_lasting, lasting_in
 
-# Where SQLite keeps what has not been moved into the file yet.
-_COMPANIONS = ("-wal", "-shm")
+# Where SQLite keeps what has not been moved into the file yet, or what was there before.
+_COMPANIONS = ("-wal", "-shm", "-journal")
+# Ends the name of a copy while it is being made.
+_PART = ".part"
 _NAMES = (
     "SELECT name FROM agents",
     "SELECT agent FROM lease_agents",
@@ -50,17 +57,19 @@ def back_up(database: Path, target: Path) -> int:
 
     Errors: BackupRefused; OSError.
     """
-    part = target.with_name(target.name + ".part")
+    own = {Path(f"{database.resolve()}{ending}") for ending in ("", *_COMPANIONS, LOCK, RESTORING)}
+    in_use = [name for name in map(f"{target}{{}}".format, _COMPANIONS) if Path(name).exists()]
+    if in_use or target.resolve() in own:
+        because = f"{in_use[0]} shows that it is in use" if in_use else "HQ itself needs that name"
+        raise BackupRefused(f"no backup can be written to {target}: {because}; name a file of its own")
+    part = Path(f"{target}{_PART}")
     try:
-        with closing(_opened_to_read(database)) as source:
-            _copy(source, part)
+        with _made_by_us_alone(part):
+            with closing(_opened_to_read(database)) as source:
+                _copy(source, part)
+            _put_in_place(part, target)
     except sqlite3.Error as error:
-        part.unlink(missing_ok=True)
         raise BackupRefused(f"the database {database} cannot be copied to {target}: {error}") from error
-    except (BackupRefused, OSError):
-        part.unlink(missing_ok=True)
-        raise
-    _put_in_place(part, target)
     return target.stat().st_size
 
 
@@ -75,20 +84,18 @@ def restore(database: Path, backup: Path, *, now_ms: int, also: Collection[str] 
         # One that was cut short may know agents of a database that is set aside by now.
         (cut_short, as_cut), (replaced_names, as_replaced) = _left_in(new), _left_in(database)
         former, lasting = {*cut_short, *replaced_names, *also}, as_replaced.after(as_cut)
-        _remove(new)
+        part = Path(f"{new}{_PART}")
         try:
-            with closing(_opened_to_read(backup)) as source:
-                _copy(source, new)
-            prepare(new, now_ms=now_ms)
-            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
-                known = _names(connection)
-                _fence(connection, former | known, lasting)
+            with _made_by_us_alone(part):
+                with closing(_opened_to_read(backup)) as source:
+                    _copy(source, part)
+                prepare(part, now_ms=now_ms)
+                with closing(sqlite3.connect(part, isolation_level=None)) as connection:
+                    known = _names(connection)
+                    _fence(connection, former | known, lasting)
+                _put_in_place(part, new)
         except (sqlite3.Error, DatabaseRefused) as error:
-            _remove(new)
             raise BackupRefused(f"{backup} cannot be restored: {error}") from error
-        except (BackupRefused, OSError):
-            _remove(new)
-            raise
         replaced = _set_aside(database, now_ms)
         _put_in_place(new, database)
         return Restored(replaced, sorted(known | former), sorted(former - known))
@@ -110,10 +117,31 @@ def _opened_to_read(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def _made_by_us_alone(part: Path) -> Iterator[None]:
+    """An empty file, which goes if it is not put in place: two that wrote to one name at once would each take the other's
+    half for a whole. Errors: BackupRefused."""
+    with _opened(part, os.O_CREAT | os.O_RDWR) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another may have put it in place, whole, just before it was ours: what is no longer here is not touched.
+            is_ours = os.path.samestat(os.fstat(handle), part.stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_ours = False
+        if not is_ours:
+            raise BackupRefused(f"another one is writing to {part}; wait until it is done")
+        os.fchmod(handle, 0o600)
+        os.ftruncate(handle, 0)
+        _remove_companions(part)
+        try:
+            yield
+        except BaseException:
+            _remove(part)
+            raise
+
+
 def _copy(source: sqlite3.Connection, target: Path) -> None:
-    """One instant of the source, as a single file, checked. Errors: sqlite3.Error, BackupRefused, OSError."""
-    target.unlink(missing_ok=True)
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    """One instant of the source into an empty file, checked. Errors: sqlite3.Error, BackupRefused, OSError."""
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
@@ -163,11 +191,11 @@ def _set_aside(database: Path, now_ms: int) -> Path | None:
     if not database.exists():
         return None
     at = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    candidates = (
-        database.with_name(f"{database.name}.replaced-{at}{again}")
-        for again in ("", *(f"-{number}" for number in range(2, 1000)))
-    )
-    aside = next(path for path in candidates if not path.exists())
+    aside = Path(f"{database}.replaced-{at}")
+    for again in count(2):
+        if not aside.exists():
+            break
+        aside = Path(f"{database}.replaced-{at}-{again}")
     for companion in _COMPANIONS:
         with suppress(FileNotFoundError):
             os.rename(f"{database}{companion}", f"{aside}{companion}")
@@ -185,7 +213,7 @@ def _put_in_place(path: Path, target: Path) -> None:
 
 @contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    handle = os.open(path, flags | os.O_CLOEXEC)
+    handle = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         yield handle
     finally:
@@ -193,5 +221,10 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 
 def _remove(path: Path) -> None:
-    for name in ("", *_COMPANIONS):
-        Path(f"{path}{name}").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    _remove_companions(path)
+
+
+def _remove_companions(path: Path) -> None:
+    for companion in _COMPANIONS:
+        Path(f"{path}{companion}").unlink(missing_ok=True)

@@ -29,6 +29,8 @@ WRITER_PRAGMAS = (*PRAGMAS, "PRAGMA wal_autocheckpoint = 4000")
 READER_PRAGMAS = (*PRAGMAS, "PRAGMA wal_autocheckpoint = 0", "PRAGMA query_only = ON")
 # Ends the name of a backup that is being put in a database's place.
 RESTORING = ".restoring"
+# Ends the name of the file that says who has the database.
+LOCK = ".lock"
 _MADE_BY = 0x6265_6371  # "becq", so that no other program's database is taken for ours
 
 
@@ -52,7 +54,7 @@ class _Migration:
 @contextmanager
 def held_for_this_process(path: Path) -> Iterator[None]:
     """Keep other clouds off the file: each remembers marks. Errors: DatabaseRefused."""
-    handle = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    handle = os.open(path.with_name(path.name + LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
