@@ -136,6 +136,19 @@ async def test_holding_the_button_wins_and_a_short_press_does_not_play(tmp_path:
         assert await read_qr(page) in await wallet_codes(page)
 
 
+async def test_a_prize_that_is_the_days_last_leaves_no_try_to_be_promised(tmp_path: Path) -> None:
+    one = shake_campaign(win_bps=10_000, limits={"issue": 9, "issue_per_day": 1, "plays_per_day": 5})
+    async with guest_server(campaign(), one, tls_folder=tmp_path) as server, phone(server) as (_, page):
+        await consent(page)
+        await expect(page.get_by_text("Tries left today: 5")).to_be_visible()
+        await page.get_by_role("button", name="Press and hold").dispatch_event("click")
+        await expect(page.get_by_role("status")).to_contain_text("You won!")
+        await expect(page.get_by_role("status")).to_contain_text("That was your last try for today.")
+        await expect(page.get_by_text("Tries left today: 0")).to_be_visible()
+        await expect(page.get_by_role("button", name="Press and hold")).to_be_hidden()
+        await expect(page.get_by_role("link", name="Open my coupon")).to_be_visible()
+
+
 async def test_everything_works_by_keyboard_alone(tmp_path: Path) -> None:
     async def tab_to(page: Page, name: str) -> None:
         for _ in range(30):

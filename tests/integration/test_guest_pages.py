@@ -135,8 +135,12 @@ async def test_losing_is_kind_and_too_many_plays_are_refused_with_a_reason() -> 
     game = shake_campaign(win_bps=1, limits=limits)
     async with guest_server(campaign(), game) as server, phone(server.page_url) as anna:
         assert "Tries left today: 2" in await post(anna, "/consent", ACCEPTED)
-        for _ in range(2):
-            assert "Not this time" in await post(anna, "/play", {"campaign": "shake", "pick": "1"})
+        lost = await post(anna, "/play", {"campaign": "shake", "pick": "1"})
+        assert "Not this time" in lost
+        assert ("Tries left today: 1" in lost, "Play again" in lost) == (True, True)
+        lost = await post(anna, "/play", {"campaign": "shake", "pick": "1"})
+        assert "Not this time" in lost
+        assert ("last try for today" in lost, "Play again" in lost) == (True, False)
         assert "last try for today" in await post(
             anna, "/play", {"campaign": "shake", "pick": "1"}, status=409
         )
@@ -201,6 +205,7 @@ async def test_a_member_code_opens_the_wallet_and_a_wrong_one_does_not() -> None
         await post(anna, "/consent", ACCEPTED)
         wrong = await post(anna, "/member", {"code": "nope"}, status=409)
         assert 'role="alert"' in wrong
+        assert 'value="nope"' in wrong, "what was typed is there to be corrected"
         async with anna.post("/member", data={"code": MEMBER_CODE.lower()}) as answer:
             assert answer.status == 200
             assert MEMBER_COUPONS in await answer.text()

@@ -122,7 +122,9 @@ async def played(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     wording = site.wording(request)
     card = card_view(answer.card, wording, site.premises.zone) if answer.card else None
+    left = [game.plays_left for game in await site.hosting.games(wallet) if game.campaign.id == campaign]
     facts = {
+        "left": next((each for each in left if isinstance(each, int)), 0),
         "won": answer.record.won,
         "card": card,
         "qr": qr_svg(card.code) if card else "",
@@ -137,23 +139,26 @@ async def wallet(request: web.Request) -> web.Response:
     return await _wallet_page(request)
 
 
-async def _wallet_page(request: web.Request, *, status: int = 200, problem: str = "") -> web.Response:
+async def _wallet_page(
+    request: web.Request, *, status: int = 200, problem: str = "", typed: str = ""
+) -> web.Response:
     site = request.app[SITE]
     held = await site.hosting.wallet(site.guest(request))
     if held is None or held.consent is None:
         return _see_other(request, "/")
-    return _shown_wallet(request, held, status=status, problem=problem)
+    return _shown_wallet(request, held, status=status, problem=problem, typed=typed)
 
 
-async def _refused_wallet(request: web.Request, refusal: Refusal) -> web.Response:
-    """The wallet as it stands, with the reason why what was asked of it was not done."""
+async def _refused_wallet(request: web.Request, refusal: Refusal, *, typed: str = "") -> web.Response:
+    """The wallet as it stands, with the reason why what was asked of it was not done. ``typed``: the member code to correct."""
     site = request.app[SITE]
     say = refusal_sentences(refusal, site.wording(request), site.premises.zone)
-    return await _wallet_page(request, status=409, problem=f"{say.shopper} {say.remedy}".strip())
+    problem = f"{say.shopper} {say.remedy}".strip()
+    return await _wallet_page(request, status=409, problem=problem, typed=typed)
 
 
 def _shown_wallet(
-    request: web.Request, held: Wallet, *, status: int = 200, problem: str = ""
+    request: web.Request, held: Wallet, *, status: int = 200, problem: str = "", typed: str = ""
 ) -> web.Response:
     site = request.app[SITE]
     wording = site.wording(request)
@@ -162,6 +167,7 @@ def _shown_wallet(
         "consent": held.consent,
         "is_member": held.is_member,
         "problem": problem,
+        "typed": typed,
     }
     return _personal(request, "wallet.html", held, facts, site.chosen_language(request), status=status)
 
@@ -177,7 +183,7 @@ async def member(request: web.Request) -> web.Response:
     except StoreFull:
         answer = Refusal(Reason.STORE_FULL)
     if isinstance(answer, Refusal):
-        return await _refused_wallet(request, answer)
+        return await _refused_wallet(request, answer, typed=form.get("code", "")[:_FORM_FIELD_CHARS_MAX])
     return _shown_wallet(request, answer)
 
 

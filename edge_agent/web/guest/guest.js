@@ -45,24 +45,32 @@ async function play() {
     })
     answer = await response.json()
   } catch { response = null }
-  busy = false
-  if (!response || response.status >= 500) return tell(words.retry)
+  if (!response || response.status >= 500) { busy = false; return tell(words.retry) }
   nonce = ''
-  if (!response.ok) return tell(answer.say || answer.detail)
+  if (!response.ok) { busy = false; return tell(answer.say || answer.detail) }
   left -= 1
-  $('left').textContent = $('left').dataset.leftText.replace('#', left)
-  if (left < 1) { $('live').hidden = true; $('covers').hidden = true }
   show(answer)
+  // A prize may be the last of the day although tries are left, which the store alone knows.
+  if (answer.won) left = await stillLeft(left)
+  busy = false
+  $('left').textContent = $('left').dataset.leftText.replace('#', left)
+  if (left < 1) { $('live').hidden = true; $('covers').hidden = true; say.append(element('p', '', words.over)) }
+}
+async function stillLeft(otherwise) {
+  try {
+    const page = await (await fetch(location.href)).text()
+    const fresh = new DOMParser().parseFromString(page, 'text/html').getElementById('game').dataset
+    return fresh.campaign === words.campaign ? +fresh.left : 0
+  } catch { return otherwise }
 }
 function show(answer) {
-  const last = left < 1 ? [element('p', '', words.over)] : []
-  if (!answer.won) return tell([element('p', '', words.lost), ...last])
+  if (!answer.won) return tell(element('p', '', words.lost))
   const confetti = element('div', 'confetti')
   confetti.ariaHidden = 'true'
   for (let i = 0; i < 24; i++) confetti.append(element('i'))
   const open = element('a', 'button main', words.open)
   open.href = words.coupons + answer.coupon.id + (words.lang ? '?lang=' + words.lang : '')
-  tell([confetti, element('p', 'big', words.won), element('p', '', answer.coupon.title), open, ...last], 'win')
+  tell([confetti, element('p', 'big', words.won), element('p', '', answer.coupon.title), open], 'win')
   say.scrollIntoView({block: 'center'})
   if (navigator.vibrate) try { navigator.vibrate([60, 50, 60, 50, 160]) } catch {}
 }
