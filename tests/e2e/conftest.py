@@ -3,6 +3,7 @@
 from playwright.async_api import expect
 
 from tests.eventually import PATIENCE_S
+from tests.fakes.chromium import chromium as chromium
 from tests.fakes.cloud_fixtures import enrolled as enrolled
 from tests.fakes.cloud_fixtures import home as home
 from tests.fakes.cloud_fixtures import hq as hq

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from tests.bench.rig import up_and_running
-from tests.e2e.test_shopper_browser import ARGUMENTS
-from tests.needs import CHROMIUM
+from tests.fakes.chromium import launched
 
 OUT = Path("docs/pictures")
 _PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 760}, "is_mobile": True, "has_touch": True}
@@ -87,12 +86,10 @@ async def _fresh_page(browser: Browser, device: dict[str, Any]) -> Page:
 
 
 async def _take_all(facts: Mapping[str, Any]) -> None:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with launched() as browser:
         code = await _shopper(browser, facts)
         await _cashier(browser, facts, code)
         await _hq(browser, facts)
-        await browser.close()
 
 
 def main() -> None:

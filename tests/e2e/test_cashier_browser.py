@@ -6,14 +6,16 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from PIL import Image
-from playwright.async_api import Route, expect
+from playwright.async_api import Browser, Route, expect
 
 from edge_agent.adapters.qr import qr_png
 from edge_agent.services.cashiers import IDLE_S_MAX
 from edge_agent.services.redeeming import Basket
 from engagement.ids import OrderId, RequestId
 from tests.fakes import shop
+from tests.fakes.chromium import launched
 from tests.fakes.counter import OTHER_TILL, PIN
 from tests.fakes.staff_server import StaffServer, staff_server
 from tests.fakes.tablet import (
@@ -25,21 +27,24 @@ from tests.fakes.tablet import (
     sign_in,
     tablet,
 )
-from tests.needs import needs_chromium
 
 # Longer than a shop's Wi-Fi takes for the till's script when it has to send it twice.
 SLOW_S = 1.0
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def server(tmp_path: Path) -> AsyncIterator[StaffServer]:
-    needs_chromium()
     async with staff_server(tmp_path, *CAMPAIGNS) as serving:
         yield serving
 
 
-async def test_scans_amount_and_redeem_without_touching_the_mouse(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_scans_amount_and_redeem_without_touching_the_mouse(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         await scan(page, (await coupon(server)).code)
         await scan(page, (await coupon(server, "tea")).short_code)
@@ -57,16 +62,20 @@ async def test_scans_amount_and_redeem_without_touching_the_mouse(server: StaffS
         await expect(lines(page)).to_have_count(1)
 
 
-async def test_scans_that_come_faster_than_answers_are_all_taken(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_scans_that_come_faster_than_answers_are_all_taken(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         for who in range(5):
             await scan(page, (await coupon(server, "tea", who)).code)
         await expect(lines(page)).to_have_count(5)
 
 
-async def test_scan_as_soon_as_the_field_is_there_loses_no_key(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_scan_as_soon_as_the_field_is_there_loses_no_key(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
         await page.route("**/till.js", slowly)
         await sign_in(page)
         given = await coupon(server)
@@ -81,8 +90,8 @@ async def slowly(route: Route) -> None:
     await route.continue_()
 
 
-async def test_scan_into_the_amount_is_taken_for_a_scan(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_scan_into_the_amount_is_taken_for_a_scan(server: StaffServer, chromium: Browser) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         await page.locator("#basket").fill("168")
         await scan(page, (await coupon(server)).code)
@@ -90,8 +99,8 @@ async def test_scan_into_the_amount_is_taken_for_a_scan(server: StaffServer) -> 
         await expect(page.locator("#basket")).to_have_value("168")
 
 
-async def test_refusals_say_why_and_what_would_help(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_refusals_say_why_and_what_would_help(server: StaffServer, chromium: Browser) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         await scan(page, "4006381333931")
         await expect(page.locator("#news")).to_contain_text("not one of our coupon codes")
@@ -107,8 +116,10 @@ async def test_refusals_say_why_and_what_would_help(server: StaffServer) -> None
         await expect(page.locator(".due dd")).to_have_text("CN¥420.00")
 
 
-async def test_mistyped_amount_is_said_and_nothing_is_redeemed(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_mistyped_amount_is_said_and_nothing_is_redeemed(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         await scan(page, (await coupon(server)).code)
         await page.locator("#basket").fill("168.505")
@@ -118,8 +129,8 @@ async def test_mistyped_amount_is_said_and_nothing_is_redeemed(server: StaffServ
         assert await recorded_minor(server) == 0
 
 
-async def test_undo_asks_and_names_its_cashier(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_undo_asks_and_names_its_cashier(server: StaffServer, chromium: Browser) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         given = await coupon(server)
         await scan(page, given.code)
@@ -139,8 +150,8 @@ async def test_undo_asks_and_names_its_cashier(server: StaffServer) -> None:
         await expect(page.get_by_role("button", name="Redeem 1")).to_be_visible()
 
 
-async def test_undo_is_offered_for_ten_minutes(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_undo_is_offered_for_ten_minutes(server: StaffServer, chromium: Browser) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         await scan(page, (await coupon(server)).code)
         await scan(page, "100")
@@ -152,8 +163,10 @@ async def test_undo_is_offered_for_ten_minutes(server: StaffServer) -> None:
         await expect(page.get_by_role("button", name="Undo 20 off")).to_have_count(0)
 
 
-async def test_lost_answer_is_asked_for_again_and_redeems_once(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_lost_answer_is_asked_for_again_and_redeems_once(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         await scan(page, (await coupon(server)).code)
         await scan(page, "100")
@@ -168,8 +181,8 @@ async def test_lost_answer_is_asked_for_again_and_redeems_once(server: StaffServ
         assert await recorded_minor(server) == 2000
 
 
-async def test_reload_after_a_lost_answer_shows_what_was_done(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_reload_after_a_lost_answer_shows_what_was_done(server: StaffServer, chromium: Browser) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         await scan(page, (await coupon(server)).code)
         await scan(page, "100")
@@ -183,8 +196,10 @@ async def test_reload_after_a_lost_answer_shows_what_was_done(server: StaffServe
         assert await recorded_minor(server) == 2000
 
 
-async def test_order_in_hand_outlives_reload_restart_and_idleness(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_order_in_hand_outlives_reload_restart_and_idleness(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         await scan(page, "100")
         await scan(page, (await coupon(server)).code)
@@ -211,8 +226,10 @@ async def test_order_in_hand_outlives_reload_restart_and_idleness(server: StaffS
         assert await recorded_minor(server) == 2000
 
 
-async def test_coupon_used_elsewhere_meanwhile_is_told_in_the_result(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_coupon_used_elsewhere_meanwhile_is_told_in_the_result(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         given = await coupon(server)
         await scan(page, "100")
@@ -230,8 +247,8 @@ async def test_coupon_used_elsewhere_meanwhile_is_told_in_the_result(server: Sta
         await expect(lines(page).first).to_contain_text("Till 2")
 
 
-async def test_till_works_without_scripts(server: StaffServer) -> None:
-    async with tablet(server, java_script_enabled=False) as page:
+async def test_till_works_without_scripts(server: StaffServer, chromium: Browser) -> None:
+    async with tablet(chromium, server.url, java_script_enabled=False) as page:
         await sign_in(page)
         await page.locator("#basket").fill("168")
         await page.locator("#scan").fill((await coupon(server)).code)
@@ -256,7 +273,10 @@ async def test_camera_reads_the_code_off_a_phone(server: StaffServer, tmp_path: 
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={film}",
     )
-    async with tablet(server, *arguments, permissions=["camera"]) as page:
+    async with (
+        launched(*arguments) as camera,
+        tablet(camera, server.url, permissions=["camera"]) as page,
+    ):
         await sign_in(page)
         await scan(page, "100")
         await page.get_by_role("button", name="Camera").click()

@@ -1,22 +1,21 @@
 """A real Chromium on HQ's console: signing in, numbers that come by themselves, a coupon's life, and axe."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from engagement.coupon.short_code import make_short_code
 from engagement.journal.event import Lane
-from tests.fakes.cloud_fixtures import Enrolled
-from tests.fakes.cloud_process import PASSWORD, USER, CloudHome, Desk
+from tests.fakes.cloud_fixtures import Enrolled, signed_in
+from tests.fakes.cloud_process import PASSWORD, USER, CloudProcess, Desk
 from tests.fakes.happenings import consented, money
 from tests.fakes.hq import AGENT, HARBOUR, Journal
-from tests.fakes.tablet import ARGUMENTS, PHONE, TABLET
-from tests.needs import CHROMIUM, needs_chromium
+from tests.fakes.tablet import PHONE, TABLET, tablet
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DAY = "/?from=2026-11-21&to=2026-11-21"
 CODE = make_short_code(key=b"k", agent_number=1, lease_number=1, serial=1, not_before_min=1)
@@ -46,37 +45,16 @@ PAGES = (
 _LAG_MS_MAX = 20_000
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> CloudHome:
-    needs_chromium()
-    return CloudHome(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def enrolled() -> Enrolled:
     return ((HARBOUR, AGENT),)
 
 
-@asynccontextmanager
-async def browser(hq: Desk, **options: Any) -> AsyncIterator[Page]:
-    """A fresh one. A page that throws, or breaks its own content policy, fails the test."""
-    faults: list[str] = []
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        settings: dict[str, Any] = {
-            "viewport": TABLET,
-            "locale": "en-GB",
-            "ignore_https_errors": True,
-            "base_url": hq.home.url,
-        }
-        context = await chromium.new_context(**(settings | options))
-        page = await context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
-        yield page
-        await context.close()
-        await chromium.close()
-    assert faults == []
+@pytest_asyncio.fixture(loop_scope="module")
+async def hq(chromium: Browser, running: CloudProcess, enrolled: Enrolled) -> AsyncIterator[Desk]:
+    """Signed in, on the loop of the tests; where there is no Chromium, nothing is started."""
+    async with signed_in(running.home, enrolled) as opened:
+        yield opened
 
 
 async def sign_in(page: Page, *, user: str = USER, password: str = PASSWORD) -> None:
@@ -99,8 +77,8 @@ def a_day() -> Journal:
     return journal
 
 
-async def test_a_wrong_password_says_so_and_the_right_one_opens(hq: Desk) -> None:
-    async with browser(hq) as page:
+async def test_a_wrong_password_says_so_and_the_right_one_opens(chromium: Browser, hq: Desk) -> None:
+    async with tablet(chromium, hq.home.url) as page:
         await sign_in(page, password="wrong")
         await expect(page.get_by_role("alert")).to_contain_text("User or password is wrong.")
         await expect(page.locator("#password")).to_be_focused()
@@ -111,8 +89,8 @@ async def test_a_wrong_password_says_so_and_the_right_one_opens(hq: Desk) -> Non
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-async def test_numbers_come_by_themselves(hq: Desk) -> None:
-    async with browser(hq) as page:
+async def test_numbers_come_by_themselves(chromium: Browser, hq: Desk) -> None:
+    async with tablet(chromium, hq.home.url) as page:
         await sign_in(page)
         await page.goto(DAY)
         await expect(page.locator("#state")).to_have_text("Live")
@@ -126,9 +104,9 @@ async def test_numbers_come_by_themselves(hq: Desk) -> None:
         await expect(page.locator("#branch")).to_have_value("HAR")
 
 
-async def test_a_coupon_is_found_by_its_code(hq: Desk) -> None:
+async def test_a_coupon_is_found_by_its_code(chromium: Browser, hq: Desk) -> None:
     await send(hq, a_day())
-    async with browser(hq) as page:
+    async with tablet(chromium, hq.home.url) as page:
         await sign_in(page)
         await page.get_by_role("link", name="Find a coupon").click()
         await expect(page.locator("#code")).to_be_focused()
@@ -139,9 +117,9 @@ async def test_a_coupon_is_found_by_its_code(hq: Desk) -> None:
         assert CODE not in page.url
 
 
-async def test_everything_works_without_scripts(hq: Desk) -> None:
+async def test_everything_works_without_scripts(chromium: Browser, hq: Desk) -> None:
     await send(hq, a_day())
-    async with browser(hq, java_script_enabled=False) as page:
+    async with tablet(chromium, hq.home.url, java_script_enabled=False) as page:
         await sign_in(page)
         await page.locator("#from").fill("2026-11-21")
         await page.locator("#to").fill("2026-11-21")
@@ -156,8 +134,8 @@ async def test_everything_works_without_scripts(hq: Desk) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no_scripts"])
-async def test_a_campaign_is_stopped_everywhere(hq: Desk, scripts: bool) -> None:
-    async with browser(hq, java_script_enabled=scripts) as page:
+async def test_a_campaign_is_stopped_everywhere(chromium: Browser, hq: Desk, scripts: bool) -> None:
+    async with tablet(chromium, hq.home.url, java_script_enabled=scripts) as page:
         await sign_in(page)
         await page.get_by_role("link", name="20 off").first.click()
         await expect(page.locator("[data-of=state]")).to_have_text("Running")
@@ -176,8 +154,8 @@ async def test_a_campaign_is_stopped_everywhere(hq: Desk, scripts: bool) -> None
         await expect(page.get_by_role("link", name="Stop everywhere")).to_have_count(0)
 
 
-async def test_a_stop_made_elsewhere_is_seen_at_once(hq: Desk) -> None:
-    async with browser(hq) as page:
+async def test_a_stop_made_elsewhere_is_seen_at_once(chromium: Browser, hq: Desk) -> None:
+    async with tablet(chromium, hq.home.url) as page:
         await sign_in(page)
         await page.goto("/campaigns/welcome")
         await expect(page.locator("#state")).to_have_text("Live")
@@ -189,11 +167,11 @@ async def test_a_stop_made_elsewhere_is_seen_at_once(hq: Desk) -> None:
         await expect(page.locator("[data-of=stopped]")).to_contain_text("still redeemed")
 
 
-async def test_an_agents_troubles_come_by_themselves_and_leave_the_focus(hq: Desk) -> None:
+async def test_an_agents_troubles_come_by_themselves_and_leave_the_focus(chromium: Browser, hq: Desk) -> None:
     journal = a_day()
     journal.add_raw(Lane.MONEY, b"{}")
     await send(hq, journal)
-    async with browser(hq) as page:
+    async with tablet(chromium, hq.home.url) as page:
         await sign_in(page)
         await page.get_by_role("link", name=AGENT).click()
         await expect(page.locator("#state")).to_have_text("Live")
@@ -207,8 +185,8 @@ async def test_an_agents_troubles_come_by_themselves_and_leave_the_focus(hq: Des
         )
 
 
-async def test_an_agent_is_revoked_by_hand(hq: Desk) -> None:
-    async with browser(hq) as page:
+async def test_an_agent_is_revoked_by_hand(chromium: Browser, hq: Desk) -> None:
+    async with tablet(chromium, hq.home.url) as page:
         await sign_in(page)
         await page.goto("/agents/harbour-1?lang=zh-Hans")
         await page.get_by_role("link", name="吊销").click()
@@ -228,14 +206,16 @@ async def test_an_agent_is_revoked_by_hand(hq: Desk) -> None:
     ],
     ids=["desk-light-en", "desk-dark-zh", "phone-light-zh", "phone-dark-en"],
 )
-async def test_no_barrier_that_axe_finds(hq: Desk, size: dict[str, int], scheme: str, language: str) -> None:
+async def test_no_barrier_that_axe_finds(
+    chromium: Browser, hq: Desk, size: dict[str, int], scheme: str, language: str
+) -> None:
     journal = a_day()
     journal.add_raw(Lane.MONEY, b"{}")
     await send(hq, journal)
     await hq.say(AGENT, "reports", REPORT)
     stop = {"honour_issued": False}
     await hq.ask("POST", "/v1/campaigns/shake/stop", stop, route="/v1/campaigns/{id}/stop")
-    async with browser(hq, viewport=size, color_scheme=scheme) as page:
+    async with tablet(chromium, hq.home.url, viewport=size, color_scheme=scheme) as page:
         await sign_in(page, password="wrong")
         await _check(page)
         await sign_in(page)

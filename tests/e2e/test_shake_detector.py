@@ -11,9 +11,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import Browser
 
-from tests.needs import CHROMIUM, needs_chromium
+from tests.fakes.chromium import device
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SHAKE_JS = Path(__file__).parents[2] / "edge_agent" / "web" / "guest" / "shake.js"
 SECONDS = 3.0
@@ -83,25 +85,20 @@ def trace(chance: Random, movement: Movement, rate_hz: int) -> list[list[float]]
     return samples
 
 
-async def detected_ms(traces: list[list[list[float]]], key: str) -> list[float | None]:
-    needs_chromium()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = await browser.new_page()
+async def detected_ms(chromium: Browser, traces: list[list[list[float]]], key: str) -> list[float | None]:
+    async with device(chromium) as context:
+        page = await context.new_page()
         await page.add_script_tag(path=SHAKE_JS)
         found: list[float | None] = await page.evaluate(FEED, [json.dumps(traces), key])
-        await browser.close()
     return found
 
 
 @pytest.mark.parametrize("rate_hz", [20, 60])
 @pytest.mark.parametrize("strength", [15.0, 25.0])
-async def test_shakes_are_felt_soon(rate_hz: int, strength: float) -> None:
+async def test_shakes_are_felt_soon(chromium: Browser, rate_hz: int, strength: float) -> None:
     chance = Random(f"{rate_hz} {strength}")
     found = await detected_ms(
-        [trace(chance, shake(chance, strength), rate_hz) for _ in range(300)], "acceleration"
+        chromium, [trace(chance, shake(chance, strength), rate_hz) for _ in range(300)], "acceleration"
     )
     felt = sorted(ms for ms in found if ms is not None)
     assert len(felt) >= 0.98 * len(found)
@@ -109,21 +106,23 @@ async def test_shakes_are_felt_soon(rate_hz: int, strength: float) -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [20, 60])
-async def test_a_phone_that_reports_only_with_gravity_feels_shakes_too(rate_hz: int) -> None:
+async def test_a_phone_that_reports_only_with_gravity_feels_shakes_too(
+    chromium: Browser, rate_hz: int
+) -> None:
     chance = Random(f"gravity {rate_hz}")
     traces = [trace(chance, shake(chance, 20.0), rate_hz) for _ in range(300)]
     heavy = [[[at, x, y + 5.9, z + 7.8] for at, x, y, z in samples] for samples in traces]
-    found = await detected_ms(heavy, "accelerationIncludingGravity")
+    found = await detected_ms(chromium, heavy, "accelerationIncludingGravity")
     assert sum(ms is not None for ms in found) >= 0.98 * len(found)
 
 
 @pytest.mark.parametrize("rate_hz", [20, 60])
-async def test_walking_putting_down_and_dropping_are_no_shakes(rate_hz: int) -> None:
+async def test_walking_putting_down_and_dropping_are_no_shakes(chromium: Browser, rate_hz: int) -> None:
     chance = Random(f"not {rate_hz}")
     movements = [
         *(walk(chance) for _ in range(350)),
         *(bumps(chance, 1, 30.0) for _ in range(350)),
         *(bumps(chance, 3, 14.0) for _ in range(300)),
     ]
-    found = await detected_ms([trace(chance, each, rate_hz) for each in movements], "acceleration")
+    found = await detected_ms(chromium, [trace(chance, each, rate_hz) for each in movements], "acceleration")
     assert [index for index, ms in enumerate(found) if ms is not None] == []

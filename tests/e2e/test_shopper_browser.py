@@ -12,16 +12,14 @@ import pytest
 import zxingcpp
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from PIL import Image
-from playwright.async_api import Browser, BrowserContext, CDPSession, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page, expect
 
+from tests.fakes.chromium import device
 from tests.fakes.guest_server import GuestServer, guest_server
 from tests.fakes.shop import campaign, shake_campaign
-from tests.needs import CHROMIUM, needs_chromium
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 780},
     "device_scale_factor": 2,
@@ -34,34 +32,18 @@ LOSE = shake_campaign(win_bps=1, limits=PLENTY, id="lose", number=9)
 
 
 @asynccontextmanager
-async def browser() -> AsyncIterator[Browser]:
-    needs_chromium()
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        try:
-            yield running
-        finally:
-            await running.close()
-
-
-@asynccontextmanager
-async def phone(server: GuestServer, **options: Any) -> AsyncIterator[tuple[BrowserContext, Page]]:
-    """A fresh browser on a fresh phone. A page that throws, or that asks another host for anything, fails the test."""
+async def phone(
+    chromium: Browser, server: GuestServer, **options: Any
+) -> AsyncIterator[tuple[BrowserContext, Page]]:
+    """A fresh phone. A page that throws, or that asks another host for anything, fails the test."""
     faults: list[str] = []
-    async with browser() as running:
-        context = await running.new_context(
-            **(
-                PHONE
-                | {"ignore_https_errors": True, "base_url": server.page_url, "locale": "en-US"}
-                | options
-            )
-        )
+    settings = PHONE | {"base_url": server.page_url, "locale": "en-US"} | options
+    async with device(chromium, **settings) as context:
         page = await context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: _note_foreign(request.url, server, faults))
         page.on("console", lambda message: faults.append(message.text) if "Refused" in message.text else None)
         yield context, page
-        await context.close()
     assert faults == []
 
 
@@ -89,10 +71,10 @@ async def wallet_codes(page: Page) -> list[str]:
     return [coupon["code"] for coupon in (await answer.json())["coupons"]]
 
 
-async def test_the_whole_flow_without_javascript(tmp_path: Path) -> None:
+async def test_the_whole_flow_without_javascript(chromium: Browser, tmp_path: Path) -> None:
     async with (
         guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
-        phone(server, java_script_enabled=False) as (_, page),
+        phone(chromium, server, java_script_enabled=False) as (_, page),
     ):
         await consent(page)
         assert [await read_qr(page)] == await wallet_codes(page)
@@ -107,8 +89,11 @@ async def test_the_whole_flow_without_javascript(tmp_path: Path) -> None:
         assert await read_qr(page) == code
 
 
-async def test_the_first_page_is_one_request(tmp_path: Path) -> None:
-    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+async def test_the_first_page_is_one_request(chromium: Browser, tmp_path: Path) -> None:
+    async with (
+        guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
+        phone(chromium, server) as (_, page),
+    ):
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: asked.append(message.text))
@@ -120,8 +105,13 @@ async def test_the_first_page_is_one_request(tmp_path: Path) -> None:
         ]
 
 
-async def test_holding_the_button_wins_and_a_short_press_does_not_play(tmp_path: Path) -> None:
-    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+async def test_holding_the_button_wins_and_a_short_press_does_not_play(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    async with (
+        guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
+        phone(chromium, server) as (_, page),
+    ):
         await consent(page)
         hold = page.get_by_role("button", name="Press and hold")
         # Sent in one go: however busy the machine is, nothing lies between press and release.
@@ -136,9 +126,14 @@ async def test_holding_the_button_wins_and_a_short_press_does_not_play(tmp_path:
         assert await read_qr(page) in await wallet_codes(page)
 
 
-async def test_a_prize_that_is_the_days_last_leaves_no_try_to_be_promised(tmp_path: Path) -> None:
+async def test_a_prize_that_is_the_days_last_leaves_no_try_to_be_promised(
+    chromium: Browser, tmp_path: Path
+) -> None:
     one = shake_campaign(win_bps=10_000, limits={"issue": 9, "issue_per_day": 1, "plays_per_day": 5})
-    async with guest_server(campaign(), one, tls_folder=tmp_path) as server, phone(server) as (_, page):
+    async with (
+        guest_server(campaign(), one, tls_folder=tmp_path) as server,
+        phone(chromium, server) as (_, page),
+    ):
         await consent(page)
         await expect(page.get_by_text("Tries left today: 5")).to_be_visible()
         await page.get_by_role("button", name="Press and hold").dispatch_event("click")
@@ -149,7 +144,7 @@ async def test_a_prize_that_is_the_days_last_leaves_no_try_to_be_promised(tmp_pa
         await expect(page.get_by_role("link", name="Open my coupon")).to_be_visible()
 
 
-async def test_everything_works_by_keyboard_alone(tmp_path: Path) -> None:
+async def test_everything_works_by_keyboard_alone(chromium: Browser, tmp_path: Path) -> None:
     async def tab_to(page: Page, name: str) -> None:
         for _ in range(30):
             await page.keyboard.press("Tab")
@@ -159,7 +154,10 @@ async def test_everything_works_by_keyboard_alone(tmp_path: Path) -> None:
                 return
         raise AssertionError(f"no way to {name} by Tab")
 
-    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+    async with (
+        guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
+        phone(chromium, server) as (_, page),
+    ):
         await page.goto("/")
         await tab_to(page, "I accept the terms")
         await page.keyboard.press("Space")
@@ -175,8 +173,11 @@ async def test_everything_works_by_keyboard_alone(tmp_path: Path) -> None:
         await expect(page.get_by_role("heading", name="Your coupon")).to_be_visible()
 
 
-async def test_a_screen_readers_activation_plays(tmp_path: Path) -> None:
-    async with guest_server(campaign(), LOSE, tls_folder=tmp_path) as server, phone(server) as (_, page):
+async def test_a_screen_readers_activation_plays(chromium: Browser, tmp_path: Path) -> None:
+    async with (
+        guest_server(campaign(), LOSE, tls_folder=tmp_path) as server,
+        phone(chromium, server) as (_, page),
+    ):
         await consent(page)
         await page.get_by_role("button", name="Press and hold").evaluate("button => button.click()")
         await expect(page.get_by_role("status")).to_contain_text("Not this time")
@@ -225,8 +226,11 @@ async def shake(
             return
 
 
-async def test_a_trusted_shake_wins_and_a_gentle_one_does_not(tmp_path: Path) -> None:
-    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+async def test_a_trusted_shake_wins_and_a_gentle_one_does_not(chromium: Browser, tmp_path: Path) -> None:
+    async with (
+        guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
+        phone(chromium, server) as (_, page),
+    ):
         cdp = await arm_sensors(page)
         await page.clock.install()
         await consent(page)
@@ -246,8 +250,11 @@ async def test_a_trusted_shake_wins_and_a_gentle_one_does_not(tmp_path: Path) ->
         assert len(await wallet_codes(page)) == 2
 
 
-async def test_motion_can_be_switched_off_and_stays_off(tmp_path: Path) -> None:
-    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+async def test_motion_can_be_switched_off_and_stays_off(chromium: Browser, tmp_path: Path) -> None:
+    async with (
+        guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
+        phone(chromium, server) as (_, page),
+    ):
         await consent(page)
         switch = page.get_by_role("switch", name="Use motion")
         await switch.uncheck()
@@ -258,8 +265,11 @@ async def test_motion_can_be_switched_off_and_stays_off(tmp_path: Path) -> None:
         await expect(page.get_by_role("button", name="Press and hold")).to_be_visible()
 
 
-async def test_a_lost_answer_is_asked_for_again_as_the_same_play(tmp_path: Path) -> None:
-    async with guest_server(campaign(), WIN, tls_folder=tmp_path) as server, phone(server) as (_, page):
+async def test_a_lost_answer_is_asked_for_again_as_the_same_play(chromium: Browser, tmp_path: Path) -> None:
+    async with (
+        guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
+        phone(chromium, server) as (_, page),
+    ):
         await consent(page)
         nonces: list[str] = []
 
@@ -289,11 +299,11 @@ for (const name of ['localStorage', 'sessionStorage', 'indexedDB'])
 
 @pytest.mark.parametrize("java_script_enabled", [True, False])
 async def test_a_mini_browser_that_forgets_everything_gets_the_same_coupon_back(
-    tmp_path: Path, java_script_enabled: bool
+    chromium: Browser, tmp_path: Path, java_script_enabled: bool
 ) -> None:
     async with (
         guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
-        phone(server, java_script_enabled=java_script_enabled) as (context, page),
+        phone(chromium, server, java_script_enabled=java_script_enabled) as (context, page),
     ):
         await context.add_init_script(NO_STORAGE)
         await consent(page)
@@ -357,10 +367,12 @@ async def every_page(page: Page) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
-async def test_axe_finds_nothing_on_any_page(tmp_path: Path, scheme: str, locale: str) -> None:
+async def test_axe_finds_nothing_on_any_page(
+    chromium: Browser, tmp_path: Path, scheme: str, locale: str
+) -> None:
     async with (
         guest_server(campaign(), WIN, LOSE, tls_folder=tmp_path) as server,
-        phone(server, color_scheme=scheme, locale=locale, reduced_motion="reduce") as (_, page),
+        phone(chromium, server, color_scheme=scheme, locale=locale, reduced_motion="reduce") as (_, page),
     ):
         found: dict[str, list[str]] = {}
         async for name in every_page(page):

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from edge_agent.services.cashiers import WRONG_PINS_MAX
 from engagement.ids import BeaconName, CampaignId, ZoneName
@@ -23,18 +24,18 @@ from tests.fakes.tablet import (
     sign_in,
     tablet,
 )
-from tests.needs import needs_chromium
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def server(tmp_path: Path) -> AsyncIterator[StaffServer]:
-    needs_chromium()
     async with staff_server(tmp_path, *CAMPAIGNS) as serving:
         yield serving
 
 
-async def test_wrong_pins_make_the_till_pause(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_wrong_pins_make_the_till_pause(server: StaffServer, chromium: Browser) -> None:
+    async with tablet(chromium, server.url) as page:
         await pair(page)
         for _ in range(WRONG_PINS_MAX):
             await page.get_by_label("PIN").fill("0000")
@@ -49,8 +50,8 @@ async def test_wrong_pins_make_the_till_pause(server: StaffServer) -> None:
         await expect(page.locator("#scan")).to_be_focused()
 
 
-async def test_wrong_token_pairs_nothing(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_wrong_token_pairs_nothing(server: StaffServer, chromium: Browser) -> None:
+    async with tablet(chromium, server.url) as page:
         await page.goto("/till")
         await page.locator("#token").fill("wrong")
         await page.keyboard.press("Enter")
@@ -58,8 +59,8 @@ async def test_wrong_token_pairs_nothing(server: StaffServer) -> None:
         assert await page.context.cookies() == []
 
 
-async def test_kill_switch_asks_says_and_stops(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_kill_switch_asks_says_and_stops(server: StaffServer, chromium: Browser) -> None:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page, "/till/campaigns")
         await page.get_by_role("link", name="Stop Tea week").click()
         await expect(page.get_by_text("What becomes of coupons that customers already have?")).to_be_visible()
@@ -74,10 +75,12 @@ async def test_kill_switch_asks_says_and_stops(server: StaffServer) -> None:
         await expect(page.locator(".campaigns .stopped").first).to_contain_text("Till 1 / Li")
 
 
-async def test_day_sheet_adds_up_and_downloads(server: StaffServer, tmp_path: Path) -> None:
+async def test_day_sheet_adds_up_and_downloads(
+    server: StaffServer, chromium: Browser, tmp_path: Path
+) -> None:
     for who in range(3):
         await coupon(server, "tea", who)
-    async with tablet(server) as page:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page)
         await scan(page, (await coupon(server)).code)
         await scan(page, "100")
@@ -105,23 +108,27 @@ async def test_day_sheet_adds_up_and_downloads(server: StaffServer, tmp_path: Pa
     ],
     ids=["right", "german", "lower case"],
 )
-async def test_scanner_page_names_what_is_set_wrong(server: StaffServer, typed: str, says: str) -> None:
-    async with tablet(server) as page:
+async def test_scanner_page_names_what_is_set_wrong(
+    server: StaffServer, chromium: Browser, typed: str, says: str
+) -> None:
+    async with tablet(chromium, server.url) as page:
         await pair(page, "/till/scanner")
         await expect(page.locator("#typed")).to_be_focused()
         await scan(page, typed)
         await expect(page.get_by_role("alert")).to_contain_text(says)
 
 
-async def test_presence_page_is_live_and_stands_without_scripts(server: StaffServer) -> None:
-    async with tablet(server) as page:
+async def test_presence_page_is_live_and_stands_without_scripts(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
         await pair(page, "/staff")
         await expect(page.get_by_text("No tag is near.")).to_be_visible()
         await expect(page.locator("#live")).to_have_text("live")
         come_near(server)
         await expect(page.locator(".here")).to_contain_text("Anna's tag")
         await expect(page.locator(".here")).to_contain_text("Tea")
-    async with tablet(server, java_script_enabled=False) as page:
+    async with tablet(chromium, server.url, java_script_enabled=False) as page:
         await pair(page, "/staff")
         await expect(page.locator(".here")).to_contain_text("Anna's tag")
 
@@ -132,9 +139,9 @@ def come_near(server: StaffServer) -> None:
     board.update({tag: Standing(zone=tea, confidence=0.93, rssi_dbm=-61.0)})
 
 
-async def test_coupon_page_tells_its_story(server: StaffServer) -> None:
+async def test_coupon_page_tells_its_story(server: StaffServer, chromium: Browser) -> None:
     given = await coupon(server)
-    async with tablet(server) as page:
+    async with tablet(chromium, server.url) as page:
         await sign_in(page, "/staff/coupon")
         await scan(page, given.short_code)
         await expect(page.locator(".timeline li")).to_have_count(1)
@@ -144,9 +151,11 @@ async def test_coupon_page_tells_its_story(server: StaffServer) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
-async def test_axe_finds_nothing_on_any_page(server: StaffServer, locale: str, scheme: str) -> None:
+async def test_axe_finds_nothing_on_any_page(
+    server: StaffServer, chromium: Browser, locale: str, scheme: str
+) -> None:
     come_near(server)
-    async with tablet(server, locale=locale, color_scheme=scheme) as page:
+    async with tablet(chromium, server.url, locale=locale, color_scheme=scheme) as page:
         await page.goto("/till")
         await axe(page)
         await page.locator("#token").fill(TILL_TOKEN)
@@ -191,8 +200,8 @@ async def axe(page: Page) -> None:
 
 
 @pytest.mark.parametrize("address", ["/till", "/till/sheet", "/till/campaigns", "/staff", "/till/scanner"])
-async def test_no_page_is_wider_than_a_phone(server: StaffServer, address: str) -> None:
-    async with tablet(server, viewport=PHONE) as page:
+async def test_no_page_is_wider_than_a_phone(server: StaffServer, chromium: Browser, address: str) -> None:
+    async with tablet(chromium, server.url, viewport=PHONE) as page:
         await sign_in(page)
         await page.goto(address)
         wide = await page.evaluate("document.documentElement.scrollWidth")

@@ -6,6 +6,7 @@ of a module that change nothing there.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,7 @@ async def running(home: CloudHome) -> AsyncIterator[CloudProcess]:
 @pytest.fixture
 async def hq(running: CloudProcess, enrolled: Enrolled) -> AsyncIterator[Desk]:
     """Signed in."""
-    async with desk(running.home) as opened:
-        await opened.sign_in()
-        await _enrol(opened, enrolled)
+    async with signed_in(running.home, enrolled) as opened:
         yield opened
 
 
@@ -81,9 +80,8 @@ def still_home(
 
     async def prepare() -> None:
         await process.run()
-        async with desk(home) as opened:
-            await opened.sign_in()
-            await _enrol(opened, enrolled)
+        async with signed_in(home, enrolled):
+            pass
 
     try:
         asyncio.run(prepare())
@@ -114,6 +112,11 @@ async def still_browser(still_visitor: PlainBrowser) -> PlainBrowser:
     return still_visitor
 
 
-async def _enrol(opened: Desk, enrolled: Enrolled) -> None:
-    for branch, agent in enrolled:
-        await opened.enrol(branch, agent)
+@asynccontextmanager
+async def signed_in(home: CloudHome, enrolled: Enrolled) -> AsyncIterator[Desk]:
+    """Signed in, and has enrolled whom the desk is to enrol."""
+    async with desk(home) as opened:
+        await opened.sign_in()
+        for branch, agent in enrolled:
+            await opened.enrol(branch, agent)
+        yield opened

@@ -4,19 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from engagement.coupon.coupon import CouponRecord
 from engagement.ids import SubjectId
 from tests.fakes import shop
+from tests.fakes.chromium import device
 from tests.fakes.counter import PIN, TILL_TOKEN
 from tests.fakes.staff_server import StaffServer
-from tests.needs import CHROMIUM
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 TABLET = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 TOGETHER = {"stacking": {"max_in_group": 5}, "limits": {"issue": 50, "issue_per_day": 50}}
@@ -40,24 +36,15 @@ CAMPAIGNS = (
 
 
 @asynccontextmanager
-async def tablet(server: StaffServer, *arguments: str, **options: Any) -> AsyncIterator[Page]:
-    """A fresh device. A page that throws, or breaks its own content policy, fails the test."""
+async def tablet(chromium: Browser, url: str, **options: Any) -> AsyncIterator[Page]:
+    """A fresh one at a server. A page that throws, or breaks its own content policy, fails the test."""
     faults: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
-        settings: dict[str, Any] = {
-            "viewport": TABLET,
-            "locale": "en-GB",
-            "ignore_https_errors": True,
-            "base_url": server.url,
-        }
-        context = await browser.new_context(**(settings | options))
+    settings: dict[str, Any] = {"viewport": TABLET, "locale": "en-GB", "base_url": url}
+    async with device(chromium, **(settings | options)) as context:
         page = await context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
         yield page
-        await context.close()
-        await browser.close()
     assert not faults, faults
 
 
