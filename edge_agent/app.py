@@ -30,7 +30,7 @@ from edge_agent.adapters.signing import AgentKeys, load_keys
 from edge_agent.adapters.sqlite_store import SqliteStore, StoreOptions, open_sqlite_store
 from edge_agent.adapters.staff_http.app import build_staff_app
 from edge_agent.adapters.systemd import Systemd
-from edge_agent.adapters.tls import ServerTls, load_server_tls
+from edge_agent.adapters.tls import ServerTls, load_server_tls, own_server_tls
 from edge_agent.adapters.visit_key_file import VisitKeyFile
 from edge_agent.config import Settings
 from edge_agent.ports import Clock, Entropy, Radio
@@ -61,6 +61,7 @@ _LOG = logging.getLogger(__name__)
 LEDGER_FILE = "ledger.db"
 AGENT_KEYS_FILE = "agent-keys.json"
 VISIT_KEYS_FILE = "visit-keys.json"
+OWN_TLS_FILE = "own-tls.pem"
 # HQ may have the day's last sales this long after the listeners closed; what is left goes out at the next start.
 _LAST_SYNC_S_MAX = 3.0
 # A phone asks for all that it needs within seconds; aiohttp would keep its place for an hour.
@@ -91,7 +92,7 @@ async def run_agent(settings: Settings) -> None:
     when a port is taken; StoreFailed when the disk fails.
     """
     stop = _stop_on_signals()
-    tls = load_server_tls(settings.tls_certificate, settings.tls_key)
+    tls = _server_tls(settings)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy, systemd = SystemClock(), SystemEntropy(), Systemd()
     line = Line(clock.now(), root_in_file=root_in_file(settings.hq_ca_file))
@@ -121,6 +122,14 @@ async def run_agent(settings: Settings) -> None:
                 systemd.stopping()
         finally:
             await store.close()
+
+
+def _server_tls(settings: Settings) -> ServerTls:
+    """Errors: CertificateRefused; OSError."""
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        return load_server_tls(settings.tls_certificate, settings.tls_key)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return own_server_tls(settings.home / OWN_TLS_FILE, settings.hosts)
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -175,6 +184,7 @@ def _build_services(
             life=systemd,
             guests=door,
             certificate_ends_ms=tls.ends_ms,
+            is_certificate_own=tls.is_own,
             versions=(version("beckon"), f"SQLite {store.sqlite_version}"),
         ),
         board=board,

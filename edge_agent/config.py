@@ -6,6 +6,7 @@ docs/configuration.md lists the same keys; a test keeps the two equal.
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -45,6 +46,12 @@ def _recorded(value: object, info: ValidationInfo) -> object:
     return value
 
 
+def _paired(value: object, info: ValidationInfo) -> object:
+    if (value is None) != (info.data.get("tls_certificate") is None):
+        raise ValueError("allowed: a file (PEM) with tls_certificate, and none without")
+    return value
+
+
 NamedPath = Annotated[Path, BeforeValidator(_named)]
 Address = Annotated[str, AfterValidator(_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -77,9 +84,17 @@ class Settings(BaseSettings):
     ] = "127.0.0.1"
     staff_https_port: Annotated[Port, Field(description="Till page, staff pages and the till API.")] = 8612
     tls_certificate: Annotated[
-        NamedPath, Field(description="Certificate chain (PEM) for the guest and the staff listener.")
-    ]
-    tls_key: Annotated[NamedPath, Field(description="Its private key (PEM).")]
+        NamedPath | None,
+        Field(
+            description="Certificate chain (PEM) for the guest and the staff listener. By default the agent signs one itself, of "
+            "which phones and tills warn."
+        ),
+    ] = None
+    tls_key: Annotated[
+        NamedPath | None,
+        AfterValidator(_paired),
+        Field(description="Its private key (PEM).", validate_default=True),
+    ] = None
     radio: Annotated[
         Literal["auto", "bluez", "recording", "none"],
         Field(description="auto: the machine's adapter when BlueZ has one, else the recording."),
@@ -129,6 +144,15 @@ class Settings(BaseSettings):
     def guest_base_url(self) -> str:
         """Where the welcome page is, without a trailing slash."""
         return self.guest_url or f"https://{host_in_url(self.guest_address)}:{self.guest_https_port}"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """What both listeners are called, for a certificate."""
+        return (
+            self.staff_address,
+            self.guest_address,
+            urlsplit(self.guest_base_url).hostname or self.guest_address,
+        )
 
 
 def host_in_url(address: str) -> str:

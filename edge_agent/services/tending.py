@@ -63,7 +63,7 @@ class GuestCount(Protocol):
 
 
 class Tending:
-    """Implements ``status.Health``. ``certificate_ends_ms``: Unix ms; ``versions``: ours, and the store engine's."""
+    """Implements ``status.Health``. ``certificate_ends_ms``: Unix ms; ``is_certificate_own``: nobody vouches for it; ``versions``: ours, and the store engine's."""
 
     def __init__(
         self,
@@ -78,6 +78,7 @@ class Tending:
         guests: GuestCount,
         certificate_ends_ms: int,
         versions: tuple[str, str],
+        is_certificate_own: bool = False,
     ) -> None:
         self._premises = premises
         self._keys = keys
@@ -88,6 +89,7 @@ class Tending:
         self._life = life
         self._guests = guests
         self._certificate_ends_ms = certificate_ends_ms
+        self._is_certificate_own = is_certificate_own
         self._versions = versions
         self._since_ms: dict[str, int] = {}
         self._writes = True
@@ -278,16 +280,23 @@ class Tending:
                 "Connect the mini-PC to the internet for a minute, or replace its clock battery.",
             ),
             (
+                "certificate_own",
+                lambda: self._is_certificate_own,
+                "The welcome page and the till show a certificate that this mini-PC signed itself: phones and tills warn of it, and "
+                "many open nothing.",
+                "Put a certificate for the store's name into the settings tls_certificate and tls_key, and restart.",
+            ),
+            (
                 "certificate_ending",
                 lambda: 0 < left_ms < _CERTIFICATE_WARNING_MS,
                 "The certificate of the welcome page and the till ends within 14 days.",
-                "Let the mini-PC reach HQ, or apply a bundle with a new certificate.",
+                "Put a new one where the settings tls_certificate and tls_key say, and restart.",
             ),
             (
                 "certificate_ended",
                 lambda: left_ms <= 0,
                 "The certificate has ended: phones and tills refuse the connection.",
-                "Apply a bundle with a new certificate.",
+                "Put a new one where the settings tls_certificate and tls_key say, and restart.",
             ),
         ]
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.eventually import eventually
@@ -42,7 +43,8 @@ async def _fingerprint_in(agent: AgentProcess) -> str:
 
 async def test_a_new_box_is_enrolled_by_its_fingerprint_and_opens(tmp_path: Path) -> None:
     hq, box = CloudHome(tmp_path), lay_agent_home(tmp_path / "box")
-    box.write_settings(bundle=None)
+    box.write_settings(bundle=None, tls_certificate=None, tls_key=None)
+    assert not (box.folder / "agent").exists() or not list((box.folder / "agent").iterdir())
     async with cloud(hq), desk(hq) as operator:
         await operator.sign_in(certify=False)
         certified = await asyncio.to_thread(_beckon, hq, ("hq", "certify", "--root", str(hq.folder)))
@@ -55,9 +57,11 @@ async def test_a_new_box_is_enrolled_by_its_fingerprint_and_opens(tmp_path: Path
             assert enrolled.returncode == 0, enrolled.stderr + agent.text
             assert f"Done: {AGENT} is enrolled" in enrolled.stdout
             await eventually(lambda: "serving" in agent.text, within_s=OPENS_WITHIN_S, what="the store")
-            async with callers(box.access) as all_callers:
+            own = replace(box.access, ca_file=box.folder / "agent" / "own-tls.pem")
+            async with callers(own) as all_callers:
                 health = (await (await all_callers.till()).ask("GET", "/health")).json
             assert (health["branch"], health["agent"]) == (HARBOUR, AGENT)
+            assert "certificate_own" in {issue["code"] for issue in health["issues"]}
         _, answer = await operator.ask("GET", "/v1/agents")
         (shown,) = [each for each in answer["agents"] if each["name"] == AGENT]
         assert shown["state"] == "active"

@@ -16,7 +16,7 @@ from edge_agent.adapters.kept_twice import KeptDamaged, copies, keep_twice, read
 from edge_agent.adapters.neighbours import NeighbourTable
 from edge_agent.adapters.signing import KeysRefused, load_keys
 from edge_agent.adapters.systemd import Systemd
-from edge_agent.adapters.tls import CertificateRefused, load_server_tls
+from edge_agent.adapters.tls import CertificateRefused, load_server_tls, own_server_tls
 from edge_agent.adapters.visit_key_file import VisitKeyFile
 from edge_agent.services.visit_keys import KeyRing
 
@@ -172,3 +172,27 @@ def test_a_certificate_that_is_none_is_refused_with_its_files(tmp_path: Path) ->
     key.write_text("no key")
     with pytest.raises(CertificateRefused, match=r"server\.pem .* needs a PEM chain"):
         load_server_tls(certificate, key)
+
+
+def test_an_own_certificate_is_made_once_for_its_hosts_and_never_ends(tmp_path: Path) -> None:
+    path, hosts = tmp_path / "own.pem", ["192.0.2.7", "192.0.2.7", "store.test"]
+    made = own_server_tls(path, hosts)
+    assert made.is_own
+    assert made.ends_ms > 2**47
+    before = path.read_bytes()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    own_server_tls(path, hosts)
+    assert path.read_bytes() == before
+    for spoilt in (b"", b"nonsense", before[:-200], before[300:]):
+        path.write_bytes(spoilt)
+        own_server_tls(path, hosts)
+        assert path.read_bytes() not in (spoilt, before)
+    before = path.read_bytes()
+    own_server_tls(path, ["192.0.2.8"])
+    assert path.read_bytes() != before, "it is called something else now"
+
+
+def test_an_own_certificate_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own.pem").mkdir()
+    with pytest.raises(CertificateRefused, match="no certificate can be made"):
+        own_server_tls(tmp_path / "own.pem", ["192.0.2.7"])
