@@ -72,6 +72,10 @@ class HqSilent(Exception):
     """HQ does not answer, or not as HQ does."""
 
 
+class HqUnable(HqSilent):
+    """HQ answers that it cannot, for now or until somebody did something; the text says why, for people."""
+
+
 class HqRefused(Exception):
     """HQ answers that it will not; the text says why, for people."""
 
@@ -150,6 +154,13 @@ class CampaignAtHq(NamedTuple):
     name: str
 
 
+class Stopped(NamedTuple):
+    """``honours_issued``: whether coupons given out are still redeemed; a stop of before may have said no for good."""
+
+    revision: int
+    honours_issued: bool
+
+
 class HqEstate(Protocol):
     """What HQ wants, as its operator sees and changes it. Errors of every method: HqSilent, HqRefused."""
 
@@ -164,8 +175,8 @@ class HqEstate(Protocol):
     async def change(self, change: Change) -> int:
         """The revision that has all of it. Errors besides: HqMoved."""
 
-    async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> int:
-        """Everywhere, for good. The revision that has it."""
+    async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> Stopped:
+        """Everywhere, for good."""
 
 
 class AgentTold(NamedTuple):

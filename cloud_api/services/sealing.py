@@ -68,8 +68,8 @@ class Sealing:
             if is_new_root and not replace_root:
                 raise Refused(
                     "root_pinned",
-                    "HQ is certified by another root, which every agent has pinned; with replace_root they all need "
-                    "new claim codes",
+                    "HQ is certified by another root, which every agent has pinned; once it is replaced all the same "
+                    "(--replace-root, `replace_root`), each needs a new claim code",
                 )
             try:
                 await asyncio.to_thread(self._key.keep, certified)

@@ -33,7 +33,9 @@ from provisioning.ports import (
     HqMoved,
     HqRefused,
     HqSilent,
+    HqUnable,
     Standing,
+    Stopped,
 )
 from provisioning.services.claiming import HqOfClaims
 
@@ -146,9 +148,13 @@ class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims, HqAgents):
         return _revision(await self._ask("POST", "/v1/estate/changes", body, answer_s=_LARGE_S))
 
     @override
-    async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> int:
+    async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> Stopped:
         path = f"/v1/campaigns/{quote(campaign, safe='')}/stop"
-        return _revision(await self._ask("POST", path, {"honour_issued": honour_issued}))
+        revision = _revision(await self._ask("POST", path, {"honour_issued": honour_issued}))
+        for each in await self._listed("/v1/campaigns", "campaigns"):
+            if each.get("id") == campaign and isinstance(each.get("stopped"), dict):
+                return Stopped(revision, each["stopped"].get("honour_issued") is True)
+        raise HqSilent("it took the stop and does not tell of it")
 
     @override
     async def agents_told(self) -> list[AgentTold]:
@@ -210,6 +216,8 @@ class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims, HqAgents):
             answer = await asyncio.to_thread(
                 self._exchange, "POST", "/v1/sessions", self._credentials, _ANSWER_S
             )
+            if answer.status == _NOT_FOUND:
+                raise HqSilent("what answers there is no HQ")
             if answer.status != 200:
                 return answer
             self._token = _text(answer.content, "token")
@@ -230,12 +238,9 @@ class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims, HqAgents):
             answer = connection.getresponse()
             taken = answer.read(_ANSWER_BYTES_MAX + 1)
         except ssl.SSLCertVerificationError as stranger:
-            raise HqSilent(
-                f"its certificate is none that {self._ca_file or 'this system'} vouches for: "
-                f"{stranger.verify_message}"
-            ) from stranger
+            raise HqSilent(_strange(stranger, self._ca_file)) from stranger
         except (OSError, http.client.HTTPException) as failure:
-            raise HqSilent(str(failure) or type(failure).__name__) from failure
+            raise HqSilent(_cause(failure, answer_s)) from failure
         finally:
             connection.close()
         if len(taken) > _ANSWER_BYTES_MAX:
@@ -245,9 +250,31 @@ class HqCalls(Hq, HqAuthority, HqEstate, HqOfClaims, HqAgents):
     def _trust(self) -> ssl.SSLContext:
         """Errors: HqSilent when the authority cannot be read."""
         try:
-            return ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
+            return trust_in(self._ca_file)
         except OSError as unreadable:
-            raise HqSilent(f"{self._ca_file} is no certificate to know it by: {unreadable}") from unreadable
+            raise HqSilent(f"{self._ca_file} is no certificate to know it by") from unreadable
+
+
+def trust_in(ca_file: Path | None) -> ssl.SSLContext:
+    """Errors: OSError when that cannot be read, or is no certificate."""
+    return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+
+
+def _strange(stranger: ssl.SSLCertVerificationError, ca_file: Path | None) -> str:
+    """Why its certificate does not count, and what would make it count."""
+    hint = "; where it is of a root of your own, name that with --hq-ca" if ca_file is None else ""
+    return f"its certificate is none that {ca_file or 'this system'} vouches for: {stranger.verify_message}{hint}"
+
+
+def _cause(failure: Exception, answer_s: float) -> str:
+    """In words; what the system calls it where there are no better ones."""
+    if isinstance(failure, TimeoutError):
+        return f"it does not answer within {answer_s:g} s"
+    if isinstance(failure, ssl.SSLError):
+        return f"what answers there does not speak TLS as HQ does ({failure.reason})"
+    if isinstance(failure, OSError) and failure.strerror:
+        return failure.strerror
+    return str(failure) or type(failure).__name__
 
 
 def _revision(answer: _Answer) -> int:
@@ -259,9 +286,9 @@ def _revision(answer: _Answer) -> int:
 
 
 def _granted(answer: _Answer) -> _Answer:
-    """Errors: HqSilent, HqRefused."""
+    """Errors: HqUnable, HqRefused."""
     if answer.status >= 500:
-        raise HqSilent(_detail(answer) or f"it answers {answer.status}")
+        raise HqUnable(_detail(answer) or f"it answers {answer.status}")
     if answer.status >= 400:
         raise _refused(answer)
     return answer

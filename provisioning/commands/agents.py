@@ -33,15 +33,21 @@ def revoke(names: Sequence[str], options: HqOptions) -> None:
 def write_off(names: Sequence[str], options: HqOptions) -> None:
     """Errors: ConfigurationWrong, WorkFailed."""
     hq = found_hq(options)
-    _each(hq, names, hq.calls.write_off)
+    # A restored HQ may wait for agents that it does not know, if only because --also was mistyped.
+    _each(hq, names, hq.calls.write_off, besides=hq.ask(hq.calls.awaited()))
     say(f"What {', '.join(names)} had counts as spent at HQ at {hq.url}.")
 
 
-def _each(hq: FoundHq, names: Sequence[str], order: Callable[[AgentName], Awaitable[None]]) -> None:
-    """In the order of the call, none before all names are known. Errors: WorkFailed."""
+def _each(
+    hq: FoundHq,
+    names: Sequence[str],
+    order: Callable[[AgentName], Awaitable[None]],
+    besides: Sequence[AgentName] = (),
+) -> None:
+    """In the order of the call, none before all names are known, or among ``besides``. Errors: WorkFailed."""
 
     async def carry_out() -> None:
-        known = {each.name for each in await hq.calls.agents_told()}
+        known = {each.name for each in await hq.calls.agents_told()} | {str(each) for each in besides}
         unknown = [name for name in names if name not in known]
         if unknown:
             raise WorkFailed(f"nothing was done: HQ at {hq.url} knows no agent {', '.join(unknown)}")

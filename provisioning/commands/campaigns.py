@@ -10,7 +10,7 @@ from engagement.ids import CampaignId
 from provisioning.adapters.terminal import say
 from provisioning.adapters.yaml_files import read_campaigns
 from provisioning.commands.hq import HqOptions, found_hq
-from provisioning.faults import ConfigurationWrong
+from provisioning.faults import ConfigurationWrong, WorkFailed
 from provisioning.services.applying import Applying, NoSecrets
 
 
@@ -62,10 +62,14 @@ def _at(paths: Sequence[Path], campaigns: Sequence[Campaign], complaint: str) ->
 def stop(campaign: str, *, honour_issued: bool, options: HqOptions) -> None:
     """Errors: ConfigurationWrong, WorkFailed."""
     hq = found_hq(options)
-    revision = hq.ask(hq.calls.stop(CampaignId(campaign), honour_issued=honour_issued))
+    stopped = hq.ask(hq.calls.stop(CampaignId(campaign), honour_issued=honour_issued))
     coupons = (
-        "those given out are still redeemed" if honour_issued else "those given out are not redeemed either"
+        "those given out are still redeemed"
+        if stopped.honours_issued
+        else "those given out are not redeemed either"
     )
     say(
-        f"HQ at {hq.url} (revision {revision}) has stopped {campaign} for good: no more coupons, and {coupons}."
+        f"HQ at {hq.url} (revision {stopped.revision}) has stopped {campaign} for good: no more coupons, and {coupons}."
     )
+    if honour_issued and not stopped.honours_issued:
+        raise WorkFailed("--honour-issued came too late: the campaign was stopped without it before")

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from provisioning.adapters.home import Home
-from provisioning.adapters.hq_calls import HqCalls
+from provisioning.adapters.hq_calls import HqCalls, trust_in
 from provisioning.config import HqSettings, hq_settings
 from provisioning.faults import ConfigurationWrong, WorkFailed
-from provisioning.ports import HqMoved, HqRefused, HqSilent
+from provisioning.ports import HqMoved, HqRefused, HqSilent, HqUnable
 from provisioning.services.seeding import HQ_USER
 
 A = TypeVar("A")
@@ -51,6 +51,8 @@ class FoundHq(NamedTuple):
             ) from moved
         except HqRefused as refused:
             raise WorkFailed(f"HQ at {self.url} refuses: {refused}") from refused
+        except HqUnable as unable:
+            raise WorkFailed(f"HQ at {self.url} cannot do that now: {unable}") from unable
         except HqSilent as silent:
             hint = f"; is `beckon up` running on {self.home}?" if self.home is not None else ""
             raise WorkFailed(f"HQ at {self.url} cannot be reached: {silent}{hint}") from silent
@@ -87,6 +89,12 @@ def _remote(url: str, options: HqOptions, settings: HqSettings) -> FoundHq:
         raise ConfigurationWrong(
             f"--hq-ca is {str(ca_file)!r}, where no file is; allowed: a certificate in PEM"
         )
+    try:
+        trust_in(ca_file)
+    except OSError as unreadable:
+        raise ConfigurationWrong(
+            f"--hq-ca is {str(ca_file)!r}, which is none; allowed: a certificate in PEM"
+        ) from unreadable
     user = settings.hq_user or _asked("HQ's user: ", "BECKON_HQ_USER", is_secret=False)
     password = settings.hq_password or _asked(f"Password of {user}: ", "BECKON_HQ_PASSWORD", is_secret=True)
     url = url.rstrip("/")

@@ -10,7 +10,7 @@ from engagement.estate.changing import changed
 from engagement.estate.estate import Change, Estate, StopCampaign
 from engagement.estate.planning import AgentAtHq
 from engagement.ids import BranchCode, CampaignId
-from provisioning.ports import CampaignAtHq, HqEstate, HqMoved, HqRefused, HqSilent
+from provisioning.ports import CampaignAtHq, HqEstate, HqMoved, HqRefused, HqSilent, Stopped
 from provisioning.services.chain_secrets import ChainSecrets
 
 
@@ -49,9 +49,11 @@ class EstateAtHq(HqEstate):
         return after.revision
 
     @override
-    async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> int:
+    async def stop(self, campaign: CampaignId, *, honour_issued: bool) -> Stopped:
         step = StopCampaign(campaign=campaign, honour_issued=honour_issued)
-        return await self.change(Change(base=self.now.revision, steps=(step,)))
+        revision = await self.change(Change(base=self.now.revision, steps=(step,)))
+        (stop,) = (each for each in self.now.stops if each.campaign == campaign)
+        return Stopped(revision, stop.honour_issued)
 
 
 @dataclass

@@ -32,11 +32,11 @@ async def test_agents_are_listed_revoked_and_written_off(tmp_path: Path) -> None
         copy = str(tmp_path / "hq.backup")
         assert (await home.tell("backup", copy)).returncode == 0
         running.stop()
-        assert (await home.tell("restore", copy)).returncode == 0
+        assert (await home.tell("restore", copy, "--also", "mistyped")).returncode == 0
         await running.run()
         _, told, _ = await beckon("list")
-        assert told.splitlines()[-1].endswith(f"or they are written off: {AGENT}, {OTHER}")
-        assert (await beckon("write-off", AGENT, OTHER))[0] == 0
+        assert told.splitlines()[-1].endswith(f"or they are written off: {AGENT}, mistyped, {OTHER}")
+        assert (await beckon("write-off", AGENT, "mistyped", OTHER))[0] == 0
         _, told, _ = await beckon("list")
         assert "written off" not in told
 

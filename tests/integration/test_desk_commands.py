@@ -209,6 +209,10 @@ class TestCampaigns:
         (stop,) = (await estate_of(operator.hq))["stops"]
         assert (stop["campaign"], stop["honour_issued"], stop["by"]) == ("welcome", True, "hq")
         assert "welcoem" in await refused(operator, 1, "campaign", "stop", "welcoem")
+        assert "not redeemed either" in await done(operator, "campaign", "stop", "welcome")
+        ended = await run(operator, "campaign", "stop", "welcome", "--honour-issued")
+        assert (ended.returncode, "not redeemed either" in ended.stdout) == (1, True)
+        assert "came too late" in ended.stderr
         assert "Nothing to change" in await done(operator, "apply", operator.inventory)
 
 
@@ -232,6 +236,7 @@ class TestHq:
         [
             ({"BECKON_HQ_URL": "https://127.0.0.1:9"}, (), 1, "HQ at https://127.0.0.1:9 cannot be reached"),
             ({"BECKON_HQ_CA": "/nowhere.pem"}, (), 2, "--hq-ca is '/nowhere.pem', where no file is"),
+            ({"BECKON_HQ_CA": __file__}, (), 2, "which is none; allowed: a certificate in PEM"),
             ({"BECKON_HQ_PASSWORD": ""}, (), 2, "BECKON_HQ_PASSWORD is not set"),
             ({"BECKON_HQ_URL": "http://hq.example"}, (), 2, "allowed: https://HOST"),
             ({"BECKON_HQ_URL": ""}, (), 2, "it is not known which HQ is meant"),
@@ -251,7 +256,9 @@ class TestHq:
         operator.changes["BECKON_HQ_PASSWORD"] = "wrong"
         assert "user or password is wrong" in await refused(operator, 1, "apply", operator.inventory)
         operator.changes["BECKON_HQ_CA"] = ""
-        assert "this system vouches for" in await refused(operator, 1, "plan", operator.inventory)
+        told = await refused(operator, 1, "plan", operator.inventory)
+        assert "this system vouches for" in told
+        assert "name that with --hq-ca" in told
 
     async def test_damaged_secrets_are_told(self, operator: Operator) -> None:
         operator.secrets.write_text("{}{")
