@@ -6,18 +6,22 @@ from cloud_api.ports.estate import EstateStore
 from cloud_api.services.estate_view import EstateView
 from cloud_api.services.refused import Refused
 from engagement.estate.bundling import Place, bundle_at
+from engagement.estate.sealing import proved_sequence, seal_bundle
 from engagement.ids import AgentName
-from engagement.line.seal import Authority, SealKind, seal
+from engagement.line.seal import Authority
 
 # An agent that lost the answer on a bad line asks again; 50 kB each, and 2 MB of a chain with many members.
 _KEPT_MAX = 32
 
 
 class Sealer(Protocol):
-    """``authority``: None while HQ is not certified."""
+    """``authority``: None while HQ is not certified, ``root_pem`` empty."""
 
     @property
     def authority(self) -> Authority | None: ...
+
+    @property
+    def root_pem(self) -> str: ...
 
 
 class _Kept(NamedTuple):
@@ -37,6 +41,10 @@ class Bundling:
         """The sequence of the newest bundle that the agent can have; 0 when it can have none."""
         is_certified = self._sealer.authority is not None
         return (self._estate.bundle_sequence(agent) or 0) if is_certified else 0
+
+    def proved(self, agent: AgentName, proof: str) -> int:
+        """The sequence of a bundle that the agent has from HQ, whether HQ remembers it or not; 0 where nothing is proved."""
+        return proved_sequence(proof, root_pem=self._sealer.root_pem, agent=agent) if proof else 0
 
     async def sealed(self, agent: AgentName) -> str:
         """Errors: Refused agent_not_listed, not_certified; StorageFailed."""
@@ -58,7 +66,7 @@ class Bundling:
         (whole,) = await self._store.branches([place.branch.branch.code])
         agent = next(each for each in whole.branch.agents if each.name == place.agent.name)
         bundle = bundle_at(self._estate.estate, Place(whole, agent))
-        text = seal(SealKind.BUNDLE, bundle.model_dump_json(), authority)
+        text = seal_bundle(bundle, authority)
         return _Kept(bundle.sequence, authority.certificate_pem, text)
 
     def _keep(self, agent: AgentName, kept: _Kept) -> None:

@@ -23,8 +23,6 @@ _AT_ONCE_MAX = 500
 _ARRIVING_MAX = 4
 # A chain's change takes hundreds of MB as values; the desk's people take turns.
 _ROOM = 1
-# Further than HQ can have been set back by its restore; whoever claims more is lying or broken.
-_AHEAD_MAX = 1_000_000
 
 
 class ChangeRefused(Exception):
@@ -83,16 +81,16 @@ class Changing:
         async with self._estate.turn:
             return await self._apply(tuple(steps_for(self._estate.estate)), by)
 
-    async def raise_above(self, sequence: int, *, told_by: AgentName) -> None:
-        """An agent has a bundle that HQ does not remember making, for HQ was restored: the next ones must come later."""
+    async def raise_above(self, sequence: int, *, proved_by: AgentName) -> None:
+        """HQ made a bundle that it does not remember, for it was put back to an older state: the next ones must come later.
+
+        Errors: StorageBusy; StorageFailed.
+        """
         async with self._estate.turn:
             estate = self._estate.estate
             if sequence <= estate.revision:
                 return
-            facts = {"agent": told_by, "bundle_sequence": sequence, "revision": estate.revision}
-            if sequence > estate.revision + _AHEAD_MAX:
-                _LOG.error("an agent claims an impossible bundle", extra=facts)
-                return
+            facts = {"agent": proved_by, "bundle_sequence": sequence, "revision": estate.revision}
             _LOG.warning("an agent's bundle is newer than the estate; its revision is raised", extra=facts)
             revision = sequence + 1
             await self._store.raise_revision(revision)

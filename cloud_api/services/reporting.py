@@ -5,6 +5,8 @@ bears no higher number than the last, and counts for nothing; the answer says so
 is told by it where to go on. A machine that enrols anew begins anew.
 """
 
+import logging
+
 from cloud_api.ports.estate import KeptReport, ReportStore
 from cloud_api.ports.machine import Clock
 from cloud_api.services.bundling import Bundling
@@ -14,6 +16,8 @@ from cloud_api.services.news import News
 from cloud_api.services.registry import Registry
 from engagement.ids import AgentName
 from engagement.line.answers import AgentReport, ReportAnswer
+
+_LOG = logging.getLogger(__name__)
 
 # All agents together send 100 reports/s, which is a few percent of a core.
 _EVERY_MS = 10
@@ -44,6 +48,8 @@ class Reporting:
         self._clock = clock
         self._news = news
         self._last: dict[AgentName, KeptReport] = {}
+        # Said once of each; only enrolled agents come here.
+        self._unproved: set[AgentName] = set()
 
     async def load(self) -> None:
         """Errors: StorageFailed."""
@@ -59,20 +65,39 @@ class Reporting:
         is_old = report.number <= number and not self._may_be_unnumbered(report, number, before, now_ms)
         if not is_old:
             number = max(number, report.number)
-            kept = KeptReport(sender, report.model_copy(update={"number": number}), now_ms)
+            kept = KeptReport(sender, report.model_copy(update={"number": number, "proof": ""}), now_ms)
             # Before it is kept: of two at once the later number must stand.
             self._last[sender] = kept
             await self._store.put_report(kept)
             if before is None or _seen(before.report) != _seen(report):
                 self._news.tell()
-            if report.bundle_sequence > self._estate.revision:
-                await self._changing.raise_above(report.bundle_sequence, told_by=sender)
+            await self._catch_up(sender, report)
         return ReportAnswer(
             bundle_sequence=self._bundling.wanted(sender),
             again_ms=self._again_ms(),
             number=number,
             is_old=is_old,
+            wants_proof=not is_old and report.bundle_sequence > self._estate.revision,
         )
+
+    async def _catch_up(self, sender: AgentName, report: AgentReport) -> None:
+        """An HQ that was put back numbers its next bundles above those that are out, as far as they are proved: every
+        agent takes only later ones than it has, so nobody may raise that by a word. Errors: StorageBusy; StorageFailed."""
+        if report.bundle_sequence <= self._estate.revision:
+            return
+        proved = self._bundling.proved(sender, report.proof)
+        if proved > self._estate.revision:
+            await self._changing.raise_above(proved, proved_by=sender)
+        elif sender not in self._unproved:
+            self._unproved.add(sender)
+            facts = {
+                "agent": sender,
+                "bundle_sequence": report.bundle_sequence,
+                "revision": self._estate.revision,
+            }
+            _LOG.warning(
+                "an agent tells of a later bundle than HQ's, and is asked for its proof", extra=facts
+            )
 
     def _number(self, before: KeptReport | None) -> int:
         """Of the last report of the machine that the agent is now; 0 where it has sent none."""

@@ -19,6 +19,7 @@ from edge_agent.services.status import Health
 from engagement.campaign.state import stop_key, stop_rule
 from engagement.estate.bundle import Bundle, CampaignStop
 from engagement.estate.receiving import BundleUnfit, receive, reread
+from engagement.estate.sealing import proof_in
 from engagement.ledger.group import RecordUnreadable
 from engagement.line.answers import REPORTS_MAX, AgentReport, ReportAnswer
 
@@ -98,6 +99,8 @@ class Reporting:
         self._number = 0
         # HQ's sequence that was not taken, and until when it is not asked for again.
         self._unfit: tuple[int, float] = (0, 0.0)
+        # Of the present bundle, while HQ asks for it.
+        self._proof = ""
         # Stops that are durable, so that each is decided once a start.
         self._stopped: set[CampaignStop] = set()
 
@@ -114,6 +117,10 @@ class Reporting:
         try:
             answer = await self._send()
             self._heard()
+            if not answer.wants_proof:
+                self._proof = ""
+            elif self._can_prove():
+                return 0.0
             if self._is_wanted(answer.bundle_sequence) and await self._fetch(answer.bundle_sequence):
                 return 0.0
         except LineDown as down:
@@ -165,7 +172,18 @@ class Reporting:
             radio=report.radio[:_RADIO_CHARS_MAX],
             clock_error_ms=min(report.clock_error_ms, _CLOCK_ERROR_MS_MAX),
             number=self._number,
+            proof=self._proof,
         )
+
+    def _can_prove(self) -> bool:
+        """HQ does not remember the bundle that it gave: whether the next report can tell it more than this one did."""
+        if self._proof:
+            return False
+        try:
+            self._proof = self._keeping.load(proof_in) or ""
+        except BundleUnfit:
+            return False
+        return bool(self._proof)
 
     def _heard(self) -> None:
         self._attempt = 0

@@ -337,6 +337,11 @@ def _drift(estate: Estate, agents: Sequence[AgentAtHq]) -> Iterator[str]:
                 waited_for.append(f"{agent.name} of branch {each.branch.code}")
             elif known.branch != each.branch.code:
                 continue  # told as one that is astray
+            elif (known.bundle_sequence or 0) > estate.revision:
+                behind.append(
+                    f"agent {known.name} of branch {each.branch.code} works from bundle {known.bundle_sequence}, which HQ does "
+                    "not remember making; it takes none before HQ's revision is higher"
+                )
             elif known.bundle_sequence is not None and known.bundle_sequence < newest:
                 behind.append(
                     f"agent {agent.name} of branch {each.branch.code} still works from bundle "

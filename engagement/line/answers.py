@@ -15,6 +15,8 @@ SLOT_MS_MAX = 15 * 60_000
 
 # Below what JSON carries exactly everywhere; an agent's reports of every second reach it after 285 million years.
 REPORTS_MAX = 2**53
+# Twice a proof, most of which is a certificate.
+PROOF_CHARS_MAX = 4096
 
 Slot = Annotated[int, Field(ge=0, le=SLOT_MS_MAX)]
 ClaimIdHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{10}$")]
@@ -85,7 +87,8 @@ class EnrolmentAnswer(Said):
 class AgentReport(Said):
     """How an agent is, and what it works from. ``bundle_sequence``: 0 while it has none. ``issues``: codes of its health,
     most urgent first. ``clock_error_ms``: how far its wall clock may be wrong. ``number`` rises with every report, so that
-    nobody shows an old one as the agent's last; 0 from versions that count none."""
+    nobody shows an old one as the agent's last; 0 from versions that count none. ``proof``: where HQ asked for it, that of
+    the bundle (engagement.estate.sealing)."""
 
     bundle_sequence: Annotated[int, Field(ge=0, lt=2**48)]
     status: Literal["ok", "degraded", "failing"]
@@ -95,14 +98,17 @@ class AgentReport(Said):
     radio: Annotated[str, Field(max_length=200)] = ""
     clock_error_ms: Annotated[int, Field(ge=0, lt=2**62)] = 0
     number: Annotated[int, Field(ge=0, lt=REPORTS_MAX)] = 0
+    proof: Annotated[str, Field(max_length=PROOF_CHARS_MAX)] = ""
 
 
 class ReportAnswer(Said):
     """``bundle_sequence``: of the newest bundle for this agent; ``again_ms``: when HQ would like the next report.
     ``number``: of the last report that HQ has; ``is_old``: this one came after that, and counts for nothing: an agent that
-    has just begun to count goes on from there."""
+    has just begun to count goes on from there. ``wants_proof``: HQ does not remember the agent's bundle, for it was put back
+    to an older state: the next report is to prove it."""
 
     bundle_sequence: Annotated[int, Field(ge=0)]
     again_ms: Slot
     number: Annotated[int, Field(ge=0, lt=REPORTS_MAX)] = 0
     is_old: bool = False
+    wants_proof: bool = False

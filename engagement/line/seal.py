@@ -22,6 +22,7 @@ _DOMAIN: Final = b"beckon sealed document v1\x00"
 class SealKind(StrEnum):
     BUNDLE = "bundle"
     GRANT = "grant"
+    BUNDLE_NUMBER = "bundle_number"
 
 
 class SealRefused(ValueError):
@@ -39,18 +40,25 @@ class Authority:
 
 
 class Sealed(Said):
+    """``proof``: of a bundle alone, a sealed document of its number; not signed with the rest, for it is sealed itself."""
+
     kind: str
     payload: str
     authority_pem: str
     signature_hex: str
+    proof: str = ""
 
 
-def seal(kind: SealKind, payload: str, authority: Authority) -> str:
+def seal(kind: SealKind, payload: str, authority: Authority, *, proof: str = "") -> str:
     """The document's text."""
     signature = authority.sign(_signed(kind, payload))
     return Sealed(
-        kind=kind, payload=payload, authority_pem=authority.certificate_pem, signature_hex=signature.hex()
-    ).model_dump_json()
+        kind=kind,
+        payload=payload,
+        authority_pem=authority.certificate_pem,
+        signature_hex=signature.hex(),
+        proof=proof,
+    ).model_dump_json(exclude_defaults=True)
 
 
 def open_seal(text: str, kind: SealKind, *, root_pem: str) -> str:

@@ -73,7 +73,8 @@ async def test_from_an_empty_hq_to_a_bundle_that_follows_every_change(
     assert (first.agent, first.sequence, first.agent_number) == (AGENT, 1, 1)
     assert [each.name for each in first.branch.beacons] == ["tag"]
     assert [each.name for each in first.tills] == ["till 1"]
-    assert await report(hq) == (200, {"bundle_sequence": 1, "again_ms": 2000})
+    answer = {"bundle_sequence": 1, "again_ms": 2000, "number": 0, "is_old": False, "wants_proof": False}
+    assert await report(hq) == (200, answer)
     status, answer = await hq.ask(
         "POST", "/v1/campaigns/shake/stop", {"honour_issued": True}, route=STOP_ROUTE
     )

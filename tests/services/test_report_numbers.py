@@ -108,7 +108,7 @@ class _Line(Desk):
         return await self.hq.bundling.sealed(AGENT)
 
 
-class _Well:
+class Well:
     def __init__(self, status: Status) -> None:
         self.status = status
 
@@ -126,7 +126,7 @@ async def test_an_agent_that_starts_anew_goes_on_from_what_hq_has(hq: Hq) -> Non
             reporting = Reporting(
                 premises,
                 desk=line,
-                health=_Well(status),
+                health=Well(status),
                 keeping=KeptBundle(),
                 line=Line(premises.clock.now()),
                 root_pem=lambda: hq.sealing.root_pem,

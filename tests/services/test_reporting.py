@@ -130,20 +130,6 @@ async def test_people_are_told_of_reports_that_say_something_new(
     assert (hq.news.count > told) == is_told
 
 
-async def test_an_hq_that_was_set_back_makes_later_bundles_than_its_agents_have(hq: Hq) -> None:
-    answer = await hq.reporting.take(AGENT, report(17))
-    assert answer.bundle_sequence == 18
-    assert (await bundle(hq)).sequence == (await bundle(hq, OTHER)).sequence == 18
-    assert hq.store.whole.revision == 18
-    assert await hq.change(*put(branch("LAKE", "lake-1"))) == 19
-    assert (await hq.reporting.take(OTHER, report(18))).bundle_sequence == 18
-
-
-async def test_nobody_can_claim_an_impossible_bundle(hq: Hq) -> None:
-    assert (await hq.reporting.take(AGENT, report(2**48 - 1))).bundle_sequence == 1
-    assert hq.store.whole.revision == 1
-
-
 @pytest.mark.parametrize(("agents", "again_ms"), [(1, 2_000), (200, 2_000), (300, 3_000), (7_000, 60_000)])
 async def test_reports_are_spread_over_time(agents: int, again_ms: int) -> None:
     hq = await open_hq(MemoryStorage())

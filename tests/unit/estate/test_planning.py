@@ -247,6 +247,13 @@ class TestDrift:
             "not enrolled: c of branch PIER",
         )
 
+    def test_a_bundle_that_hq_does_not_remember_is_told(self) -> None:
+        known = AgentAtHq(name=AgentName("a"), branch=PIER, is_active=True, bundle_sequence=900)
+        assert plan(pier(), wanted(branch("PIER", "a")), known).notes == (
+            "agent a of branch PIER works from bundle 900, which HQ does not remember making; it takes none before HQ's "
+            "revision is higher",
+        )
+
     def test_machines_that_would_get_no_bundle_any_more_are_told(self) -> None:
         """Moved, by a new code for their branch too, or taken off the list: before it is applied, and as long as it lasts."""
         estate = after(Estate(), *put(branch("PIER", "a", "b", "c", "d"), branch("PARK")))
