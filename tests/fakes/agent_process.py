@@ -174,7 +174,7 @@ class AgentProcess:
         assert self._process is None or self._process.poll() is not None, "it runs"
         if self._is_warm and command is None:
             words = agent_command(self.home)[3:]
-            self._process = WarmProcess(PROGRAM, words, self.output, hidden=_SETTINGS)
+            self._process = WarmProcess(PROGRAM, words, environment=agent_environment(), output=self.output)
             return
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(

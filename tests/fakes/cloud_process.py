@@ -125,9 +125,9 @@ class CloudProcess:
 
     def _start(self) -> WarmProcess | subprocess.Popen[bytes]:
         command = self.home.command
-        if self._is_warm:
-            return WarmProcess(PROGRAM, command[3:], self.output, hidden=_SETTINGS)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
+        if self._is_warm:
+            return WarmProcess(PROGRAM, command[3:], environment=environment, output=self.output)
         with self.output.open("ab") as output:
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
 

@@ -2,13 +2,15 @@
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.fakes.cloud_process import PASSWORD, USER, CloudHome
+from tests.fakes.warm_process import WarmProcess
 from tests.house.tree import ROOT
 
+_DONE_WITHIN_S = 60.0
 CHAIN = """\
 version: 1
 members: [{id: m-1}]
@@ -59,26 +61,24 @@ class Operator:
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+    def beckon(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BECKON_")}
         environment |= {
             "BECKON_HQ_URL": self.hq.url,
             "BECKON_HQ_CA": str(self.hq.folder / "ca.pem"),
             "BECKON_HQ_USER": USER,
             "BECKON_HQ_PASSWORD": PASSWORD,
-            "PYTHONPATH": str(ROOT),
         }
-        return subprocess.Popen(
-            [sys.executable, "-m", "provisioning", *map(str, arguments)],
-            cwd=self.folder,
-            env={name: value for name, value in (environment | self.changes).items() if value},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def beckon(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        words = list(map(str, arguments))
+        with TemporaryDirectory() as said:
+            output, errors = Path(said, "output"), Path(said, "errors")
+            process = WarmProcess(
+                "provisioning",
+                words,
+                environment={name: value for name, value in (environment | self.changes).items() if value},
+                output=output,
+                errors=errors,
+                folder=self.folder,
+            )
+            code = process.wait(_DONE_WITHIN_S)
+            return subprocess.CompletedProcess(words, code, output.read_text(), errors.read_text())

@@ -1,6 +1,6 @@
 """A program of ours that starts within milliseconds: forked off a process that has imported it once for all tests.
 
-It runs its own ``main()`` in a process of its own, with signals, files and an exit code as ever. Spared is what a fresh
+It runs as ``python -m`` does, in a process of its own, with its signals, files and exit code. Spared is what a fresh
 interpreter does before that, which costs more than most tests do.
 """
 
@@ -8,26 +8,44 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
+from runpy import run_module
 
 from tests.house.tree import ROOT
 
 _FORKS = get_context("forkserver")
-# The mains, and what they import only once they are called.
+# All that the programs import; not their __main__, which each process runs anew.
 _FORKS.set_forkserver_preload(
-    [__name__, "cloud_api.__main__", "cloud_api.app", "edge_agent.__main__", "edge_agent.app"]
+    [
+        __name__,
+        *("cloud_api.app", "edge_agent.app", "provisioning.app", "typer", "uvloop"),
+        *(
+            f"provisioning.commands.{name}"
+            for name in ("agents", "campaigns", "certifying", "hq", "planning")
+        ),
+    ]
 )
 
 
 class WarmProcess:
-    """Like ``Popen``, of ``python -m program arguments``. ``output``: where it appends what it says."""
+    """Like ``Popen``, of ``python -m program arguments`` in ``folder``.
 
-    def __init__(self, program: str, arguments: Sequence[str], output: Path, *, hidden: str) -> None:
-        """``hidden``: how those variables of the environment begin that it does not see."""
-        job = (program, list(arguments), str(output), hidden)
+    ``output``: where it appends what it says; ``errors``: what of that goes to standard error, if it is not the same file.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        output: Path,
+        errors: Path | None = None,
+        folder: Path = ROOT,
+    ) -> None:
+        job = (program, list(arguments), dict(environment), output, errors or output, folder)
         self._process = _FORKS.Process(target=_live, args=job, daemon=True)
         self._process.start()
 
@@ -59,12 +77,13 @@ class WarmProcess:
         self.send_signal(signal.SIGTERM)
 
 
-def _live(program: str, arguments: list[str], output: str, hidden: str) -> None:
-    os.chdir(ROOT)
-    for name in [name for name in os.environ if name.startswith(hidden)]:
-        del os.environ[name]
-    said = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
-    main: Callable[[list[str]], int] = import_module(f"{program}.__main__").main
-    sys.exit(main(arguments))
+def _live(
+    program: str, arguments: list[str], environment: dict[str, str], output: Path, errors: Path, folder: Path
+) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for stream, path in ((1, output), (2, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), stream)
+    sys.argv[1:] = arguments
+    run_module(program, run_name="__main__", alter_sys=True)
