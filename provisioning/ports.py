@@ -52,6 +52,9 @@ class Program(Protocol):
     async def health(self) -> Health | None:
         """None while it does not answer."""
 
+    async def answers(self) -> bool:
+        """Whether anything at all comes back, be it nonsense or a refusal."""
+
     def last_words(self) -> str:
         """The end of its log, for people; empty when it said nothing."""
 

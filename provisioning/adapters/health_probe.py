@@ -1,4 +1,4 @@
-"""Asks a program for its health over TLS, trusting the home's authority only."""
+"""Asks a program for its health over TLS, trusting the home's authority only; and whether it answers at all, trusting nobody."""
 
 import http.client
 import json
@@ -47,3 +47,22 @@ def ask_health(url: str, ca_file: Path) -> Health | None:
     complaints = tuple(f"{issue.means} {issue.do}".strip() for issue in answer.issues)
     codes = frozenset(issue.code for issue in answer.issues)
     return Health(answer.status, answer.radio, complaints, codes, answer.agent)
+
+
+def is_answered(url: str) -> bool:
+    """False when nothing listens, or what does says nothing in time; an end of our certificates is no program that hangs."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=_ANSWER_S, context=context)
+    try:
+        connection.request("GET", parts.path)
+        connection.getresponse()
+    except (TimeoutError, ConnectionRefusedError):
+        return False
+    except (OSError, http.client.HTTPException):
+        pass
+    finally:
+        connection.close()
+    return True

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from typing_extensions import override
 
 from provisioning.adapters import tether
-from provisioning.adapters.health_probe import ask_health
+from provisioning.adapters.health_probe import ask_health, is_answered
 from provisioning.ports import Health, Process, Program
 
 # A log beyond this is put aside at the next start; one older log is kept.
@@ -88,6 +88,10 @@ class ChildProgram(Program):
     @override
     async def health(self) -> Health | None:
         return await asyncio.to_thread(ask_health, self.health_url, self.ca_file)
+
+    @override
+    async def answers(self) -> bool:
+        return await asyncio.to_thread(is_answered, self.health_url)
 
     @override
     def last_words(self) -> str:

@@ -1,6 +1,7 @@
-"""Keeps one program alive, as systemd would: starts it, waits for its health, starts it again when it dies.
+"""Keeps one program alive, as systemd would: starts it, waits for its health, starts it again when it dies or hangs.
 
-Decides how long to wait and when to give up. A program that has been healthy is started again for ever; one that
+Decides how long to wait and when to give up. Only silence is hanging: a program that answers anything is left alone, however
+slow or unwell it is. A program that has been healthy is started again for ever; one that
 never was gets a few tries; one that calls its configuration wrong (exit code 2) gets none.
 """
 
@@ -18,6 +19,8 @@ class Patience:
     """``answer_s``: a start that gives no answer for so long has failed (a ledger of a full store opens in 2 s).
     ``stale_s``: how long the old process id may stand in run.json while a new one starts.
     ``stop_s``: time to stop cleanly before it is killed; 20 s is promised for everything together.
+    ``silent_looks``: a program that served and then says nothing at so many looks in a row, ``look_s`` apart, hangs; more than a
+    minute, for the slowest disk's sync and the busiest hour are over by then.
     ``tries``: failed starts in a row before the first healthy one.
     ``pause_s`` before a restart doubles with each failed start in a row, up to ``pause_s_max``."""
 
@@ -25,6 +28,8 @@ class Patience:
     stale_s: float = 10.0
     stop_s: float = 15.0
     poll_s: float = 0.1
+    look_s: float = 5.0
+    silent_looks: int = 12
     tries: int = 5
     pause_s: float = 0.2
     pause_s_max: float = 30.0
@@ -62,6 +67,8 @@ class Supervisor:
                 await self._stop(process)
                 return False, await process.wait()
             self._watcher.serving(self._program.name, process.pid, health)
+            await self._until_it_ends_or_hangs(process)
+            await self._stop(process)
             return True, await process.wait()
         finally:
             await self._stop(process)
@@ -88,6 +95,14 @@ class Supervisor:
                 self._watcher.say(f"{self._program.name} gave no answer for {patience.answer_s:g} s")
                 return None
         return None
+
+    async def _until_it_ends_or_hangs(self, process: Process) -> None:
+        silent, patience = 0, self._patience
+        while silent < patience.silent_looks:
+            if await self._ends_within(process, patience.look_s):
+                return
+            silent = 0 if await self._program.answers() else silent + 1
+        self._watcher.say(f"{self._program.name} hangs: it said nothing {silent} times in a row")
 
     async def _ends_within(self, process: Process, limit_s: float) -> bool:
         # Not asyncio.timeout(): in a task that is being cancelled, Debian 12's Python ends it as cancelled.

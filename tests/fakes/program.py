@@ -15,11 +15,13 @@ FAILS = Health("failing", "recording:fake", ("The disk is full. Free some space.
 @dataclass(frozen=True, slots=True)
 class Life:
     """``health``: what it answers all its life; ``code``: how it ends by itself after its first answer, None when it
-    does not; ``stubborn``: it stops only when killed."""
+    does not; ``stubborn``: it stops only when killed; ``says``: whether it answers, look after look, once it serves; the last
+    one again and again."""
 
     health: Health | None = SERVES
     code: int | None = None
     stubborn: bool = False
+    says: Sequence[bool] = (True,)
 
 
 class FakeProcess(Process):
@@ -60,6 +62,7 @@ class FakeProgram(Program):
     def __init__(self, lives: Sequence[Life]) -> None:
         self._lives = lives
         self.processes: list[FakeProcess] = []
+        self.looks = 0
 
     @property
     @override
@@ -69,6 +72,7 @@ class FakeProgram(Program):
     @override
     async def start(self) -> Process:
         life = self._lives[min(len(self.processes), len(self._lives) - 1)]
+        self.looks = 0
         process = FakeProcess(1000 + len(self.processes), life)
         self.processes.append(process)
         return process
@@ -79,6 +83,12 @@ class FakeProgram(Program):
         if process.life.code is not None:
             asyncio.get_running_loop().call_soon(process.end, process.life.code)
         return process.life.health
+
+    @override
+    async def answers(self) -> bool:
+        says = self.processes[-1].life.says
+        self.looks += 1
+        return says[min(self.looks, len(says)) - 1]
 
     @override
     def last_words(self) -> str:

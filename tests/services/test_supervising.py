@@ -11,7 +11,9 @@ from provisioning.services.supervising import Patience, Supervisor, pause_before
 from tests.eventually import eventually
 from tests.fakes.program import FAILS, FakeProgram, Life, RememberingWatcher
 
-QUICK = Patience(answer_s=0.2, stale_s=0.1, stop_s=0.1, poll_s=0.005, tries=2, pause_s=0.01)
+QUICK = Patience(
+    answer_s=0.2, stale_s=0.1, stop_s=0.1, poll_s=0.005, tries=2, pause_s=0.01, look_s=0.005, silent_looks=3
+)
 
 
 @asynccontextmanager
@@ -87,6 +89,23 @@ async def test_a_failing_program_is_left_to_recover_and_told_of_once() -> None:
         await eventually(lambda: asyncio.get_running_loop().time() > before + 2 * QUICK.answer_s)
     assert watcher.said == ["beckon-fake is failing: The disk is full. Free some space."]
     assert len(program.processes) == 1
+
+
+async def test_one_that_hangs_is_replaced() -> None:
+    program = FakeProgram([Life(says=(True, False, False, False), stubborn=True), Life()])
+    watcher = RememberingWatcher()
+    async with running(program, watcher):
+        await eventually(lambda: watcher.run_pid == 1001)
+    assert watcher.said[0] == "beckon-fake hangs: it said nothing 3 times in a row"
+    assert program.processes[0].code == -9
+
+
+async def test_one_that_is_slow_now_and_then_is_left_alone() -> None:
+    program = FakeProgram([Life(says=(False, False, True) * 20)])
+    async with running(program, watcher := RememberingWatcher()):
+        await eventually(lambda: program.looks >= 60)
+    assert len(program.processes) == 1
+    assert watcher.said == []
 
 
 async def test_a_stubborn_program_is_killed_at_the_end() -> None:
