@@ -36,6 +36,7 @@ from engagement.journal.malformed import MalformedBatch
 from engagement.line.addresses import (
     BATCH_ENCODING,
     BATCH_TYPE,
+    BUNDLE_BYTES_MAX,
     ENROLMENTS_PATH,
     batches_path,
     bundle_path,
@@ -58,12 +59,14 @@ A = TypeVar("A", bound=BaseModel)
 # A satellite line answers within 2 s; HQ's own work on a batch takes milliseconds.
 _CONNECT_S_MAX: Final = 10.0
 _ANSWER_S_MAX: Final = 30.0
-# Two megabytes over a line of 256 kbit/s take a minute; meanwhile what else is said waits its turn, and is said again.
-_BUNDLE_S_MAX: Final = 120.0
+# The largest bundle over a line of 256 kbit/s; meanwhile what else is said waits its turn, and is said again.
+_BUNDLE_S_MAX: Final = 300.0
 # Below the 75 s after which aiohttp's server drops a quiet connection: so that we never write into one that is going.
 _KEEP_ALIVE_S: Final = 60.0
-# A bundle of a large branch: 500 beacons, 20 campaigns and 10,000 members have some 2 MB. All other answers are small.
-_ANSWER_BYTES_MAX: Final = 8 * 2**20
+# All other answers are small.
+_ANSWER_BYTES_MAX: Final = BUNDLE_BYTES_MAX
+# A sentence of the system's own, with an address in it.
+_CAUSE_CHARS_MAX: Final = 200
 _JSON: Final = {"Content-Type": "application/json"}
 # Level 3 packs 500 events in under a millisecond; higher ones gain a few percent.
 _ZSTD_LEVEL: Final = 3
@@ -276,7 +279,21 @@ class HqClient(Uplink, Desk, Treasury):
         except TimeoutError as failure:
             raise LineDown("HQ did not answer in time") from failure
         except (aiohttp.ClientError, OSError, ValueError) as failure:
-            raise LineDown(str(failure) or type(failure).__name__) from failure
+            raise LineDown(_plainly(failure)) from failure
+
+
+def _plainly(failure: Exception) -> str:
+    """For the person who reads it in the store: one short line, and nothing of what a stranger sent."""
+    match failure:
+        case aiohttp.ClientConnectorCertificateError():
+            why = getattr(failure.certificate_error, "verify_message", "")
+            return f"what answers shows a certificate that is not HQ's{why and f': {why}'}"
+        case aiohttp.ClientResponseError():
+            return "something answered that is not HQ"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
+            return "the connection broke off"
+    (line, *_) = str(failure).splitlines() or [type(failure).__name__]
+    return line[:_CAUSE_CHARS_MAX]
 
 
 def _packed(data: bytes) -> bytes:

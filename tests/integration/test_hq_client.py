@@ -1,6 +1,7 @@
 """The line to HQ over real TLS: what arrives is signed and whole, and whatever answers is bounded and understood."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -249,3 +250,46 @@ async def test_an_authority_file_that_is_none_is_refused_with_its_key(
         with pytest.raises(CertificateRefused, match="hq_ca_file"):
             async with calling(server, key, wrong):
                 pass
+
+
+NONSENSE = [
+    b"\x00" * 5000,
+    b"HTTP/1.1 200 OK\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Le",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+    b"HTTP/1.1 200 OK\r\nContent-Length: -9\r\n\r\n{",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+    b"HTTP/1.1 99999 x\r\n\r\n",
+    b"",
+]
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_why_a_line_is_down_is_told_in_a_line_without_what_was_sent(
+    nonsense: bytes, valid: Path, key: LinkKey
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(nonsense)
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(valid / "server.pem", valid / "server-key.pem")
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with calling(Server(f"https://127.0.0.1:{port}", None), key, valid / "ca.pem") as client:
+            with pytest.raises(LineDown) as down:
+                await client.ship(batch_of())
+    assert down.value.cause in ("something answered that is not HQ", "the connection broke off")
+
+
+async def test_a_certificate_that_is_not_hqs_is_told_as_such(
+    server: Server, tmp_path: Path, key: LinkKey
+) -> None:
+    other = certificates(tmp_path / "other", datetime.now(UTC))
+    async with calling(server, key, other / "ca.pem") as client:
+        with pytest.raises(LineDown) as down:
+            await client.ship(batch_of())
+    assert down.value.cause.startswith("what answers shows a certificate that is not HQ's: ")
