@@ -229,9 +229,11 @@ def write_off_agents(
     hq_ca: HqCa = None,
     home: HomeFolder = None,
 ) -> None:
-    """Count as spent what machines hold that will never come back; a restored HQ waits for them no more.
+    """Count as spent what machines hold that are really gone for good; a restored HQ waits for them no more.
 
-    A machine that comes back all the same gives its rest back by itself.
+    Nobody else can give what they were lent. A machine that comes back all the same gives its rest back by itself. Of one that
+    a restored HQ still waits for, nobody knows what it was lent after the backup: if it still works, or has given coupons
+    since, as many are lent to others again and paid for twice. Get it back on its line if you can.
     """
     from provisioning.commands import agents
     from provisioning.commands.hq import HqOptions

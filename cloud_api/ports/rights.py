@@ -89,3 +89,6 @@ class RightsStore(Protocol):
 
     async def leasing_agents(self) -> Set[AgentName]:
         """Every agent that ever asked, or that a restore found."""
+
+    async def holders(self) -> Set[AgentName]:
+        """Agents that may still give something out, as far as HQ knows, and were not written off."""

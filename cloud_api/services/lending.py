@@ -167,6 +167,14 @@ class Lending:
         fence = await self._store.fence(expected=self._expected)
         return FenceView(fence.incarnation, sorted(fence.awaited))
 
+    async def knows(self, agent: AgentName) -> bool:
+        """Whether it ever asked for rights, or a restore found it."""
+        return agent in await self._store.leasing_agents()
+
+    async def holders(self) -> Set[AgentName]:
+        """Agents whose rights count on budgets, and that may still use them."""
+        return await self._store.holders()
+
     async def waiting_for(self) -> Sequence[AgentName]:
         return (await self.fence()).waiting_for
 

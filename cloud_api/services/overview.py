@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -39,11 +39,13 @@ Contact = Literal["fresh", "quiet", "silent", "never", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """``state``: unclaimed while no claim was ever made for it; ``bundle_wanted``: the sequence of its newest bundle, None
-    when no branch lists it; ``report``: what it last said of itself."""
+    """``branch``: for which its claim was made, ``listed_in``: which lists it now, None when none does. ``state``:
+    unclaimed while no claim was ever made for it; ``bundle_wanted``: the sequence of its newest bundle, None when no branch
+    lists it; ``report``: what it last said of itself."""
 
     name: AgentName
     branch: BranchCode
+    listed_in: BranchCode | None
     number: int | None
     state: AgentState | Literal["unclaimed"]
     enrolled_ms: int | None
@@ -155,11 +157,12 @@ class Overview:
 
     def _known(self, known: KnownAgent, lanes: tuple[LaneState, ...]) -> AgentView:
         """In the branch that its claim was made for, whichever lists it now."""
-        report = self._reporting.last(known.name)
+        report, place = self._reporting.last(known.name), self._estate.place(known.name)
         contacts_ms = [known.last_contact_ms, report.received_ms if report else None]
         return AgentView(
             name=known.name,
             branch=known.branch,
+            listed_in=place.branch.branch.code if place is not None else None,
             number=known.number,
             state=known.state,
             enrolled_ms=known.enrolled_ms,
@@ -171,16 +174,27 @@ class Overview:
         )
 
     def _unclaimed(self, branch: Branch, agent: Agent) -> AgentView:
-        return AgentView(
-            name=agent.name,
+        return replace(
+            self.forgotten(agent.name),
             branch=branch.code,
+            listed_in=branch.code,
             number=agent.number,
+            bundle_wanted=self._estate.bundle_sequence(agent.name),
+        )
+
+    def forgotten(self, name: AgentName) -> AgentView:
+        """One of which HQ knows no more than its name, as of those that enrolled after the backup that was restored."""
+        return AgentView(
+            name=name,
+            branch=BranchCode(""),
+            listed_in=None,
+            number=None,
             state="unclaimed",
             enrolled_ms=None,
             last_contact_ms=None,
             public_key=None,
             lanes=(),
-            bundle_wanted=self._estate.bundle_sequence(agent.name),
+            bundle_wanted=None,
             report=None,
         )
 

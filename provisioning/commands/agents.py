@@ -18,8 +18,8 @@ def list_all(options: HqOptions) -> None:
         )
     if awaited := hq.ask(hq.calls.awaited()):
         say(
-            "HQ was restored and gives out no rights until it has heard these, or they are written off: "
-            + ", ".join(awaited)
+            "HQ was restored and gives out no rights until it has heard these, or they are written off, which is only for "
+            f"those that are really gone: {', '.join(awaited)}"
         )
 
 
@@ -34,8 +34,14 @@ def write_off(names: Sequence[str], options: HqOptions) -> None:
     """Errors: ConfigurationWrong, WorkFailed."""
     hq = found_hq(options)
     # A restored HQ may wait for agents that it does not know, if only because --also was mistyped.
-    _each(hq, names, hq.calls.write_off, besides=hq.ask(hq.calls.awaited()))
-    say(f"What {', '.join(names)} had counts as spent at HQ at {hq.url}.")
+    awaited = hq.ask(hq.calls.awaited())
+    _each(hq, names, hq.calls.write_off, besides=awaited)
+    say(f"What {', '.join(names)} had counts as spent at HQ at {hq.url}; nobody else can give it.")
+    if unheard := [name for name in names if name in awaited]:
+        say(
+            f"HQ was restored and had not heard {', '.join(unheard)}: what was lent there after the backup is lent to others "
+            "again, and paid for twice where it was given out."
+        )
 
 
 def _each(

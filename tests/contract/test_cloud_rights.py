@@ -200,6 +200,20 @@ async def test_nobody_waits_for_an_agent_that_is_given_up(rights: RightsStore) -
     assert not (await look(rights, FILE)).is_given_up
 
 
+async def test_holders_are_those_that_may_still_give_something_out(rights: RightsStore) -> None:
+    later = LeaseKey(AGENT, Epoch("b" * 16))
+    assert await rights.holders() == set()
+    for key in (FILE, OTHER_FILE):
+        await leave(rights, key, with_lease)
+    spent = {WELCOME: Account(units(9), units(2), units(7))}
+    await leave(rights, later, lambda books: replace(with_lease(books), accounts=spent))
+    assert await rights.holders() == {AGENT, OTHER}
+    await rights.give_up(OTHER, expected=both)
+    assert await rights.holders() == {AGENT}
+    await leave(rights, FILE, lambda books: replace(books, accounts=spent))
+    assert await rights.holders() == set()
+
+
 async def test_no_sum_of_a_journal_is_too_large_to_show(reopen: OPENING) -> None:
     journal = Journal(AGENT)
     huge = issued(1).model_copy(update={"liability_minor": AMOUNT_MAX})

@@ -124,6 +124,14 @@ class MemoryRights:
     async def leasing_agents(self) -> Set[AgentName]:
         return set(self.file.heard_in)
 
+    async def holders(self) -> Set[AgentName]:
+        return {
+            key.agent
+            for key, accounts in self.file.accounts.items()
+            if not self.file.desks.get(key, LeaseDesk()).is_written_off
+            and any(account.held != NOTHING for account in accounts.values())
+        }
+
 
 def issues_in(storage: MemoryStorage) -> Issued:
     """What the journals that arrived say was issued."""

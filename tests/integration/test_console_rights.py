@@ -6,10 +6,12 @@ from contextlib import closing
 
 import pytest
 
+from engagement.estate.estate import Change, DropBranch, Step
 from tests.fakes.cloud_fixtures import Enrolled
 from tests.fakes.cloud_process import CloudHome, CloudProcess, Desk
+from tests.fakes.estates import put
 from tests.fakes.happenings import issued, redeemed
-from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK, Journal
+from tests.fakes.hq import AGENT, CHAIN, HARBOUR, OTHER, PARK, Journal
 from tests.fakes.plain_browser import PlainBrowser, plain_browser
 
 JOURNAL = Journal()
@@ -105,10 +107,84 @@ async def test_what_an_agent_holds_is_written_off(browser: PlainBrowser, hq: Des
     assert "Adds up" in html
 
 
-def restore(home: CloudHome) -> None:
-    """What putting a backup back does to the database."""
+async def change(hq: Desk, *steps: Step) -> None:
+    _, estate = await hq.ask("GET", "/v1/estate")
+    body = Change(base=estate["revision"], steps=steps).model_dump_json().encode()
+    status, answer = await hq.ask("POST", "/v1/estate/changes", raw=body)
+    assert status == 200, answer
+
+
+def unlisted(html: str) -> list[str]:
+    """Agents under the heading that says so."""
+    _, _, below = html.partition('<h2 id="unlisted">')
+    return re.findall(r'data-agent="([^"]+)"', below)
+
+
+async def test_who_is_no_longer_in_the_inventory_is_found_and_written_off(
+    browser: PlainBrowser, hq: Desk
+) -> None:
+    _, html = await browser.get("/")
+    assert 'id="unlisted"' not in html
+    await ask_for_rights(hq)
+    await change(hq, DropBranch(code=HARBOUR))
+    _, html = await browser.get("/")
+    assert unlisted(html) == [AGENT]
+    _, html = await browser.get(AGENT_PAGE)
+    assert 'data-of="unlisted"' in html
+    await browser.post(f"{AGENT_PAGE}/revoke", {})
+    _, html = await browser.get("/")
+    assert unlisted(html) == [AGENT], "its rights still count"
+    await browser.post(f"{AGENT_PAGE}/write-off", {})
+    _, html = await browser.get("/")
+    assert unlisted(html) == []
+    _, html = await browser.get(f"/?branch={PARK}")
+    assert 'id="unlisted"' not in html
+
+
+async def test_an_agent_is_shown_in_the_branch_that_lists_it_now(browser: PlainBrowser, hq: Desk) -> None:
+    here = CHAIN.branches[0].model_copy(update={"code": "PIER", "name": "The Pier"})
+    await change(hq, DropBranch(code=HARBOUR), *put(here))
+    _, html = await browser.get("/")
+    assert unlisted(html) == []
+    panel = next(each for each in html.split('<li class="panel">') if "The Pier" in each)
+    assert f'data-agent="{AGENT}"' in panel
+
+
+def restore(home: CloudHome, *found: str) -> None:
+    """What putting a backup back does to the database; ``found``: agents that the replaced one knew alone."""
     with closing(sqlite3.connect(home.folder / "hq" / "hq.db", isolation_level=None)) as connection:
         connection.execute("UPDATE lease_fence SET incarnation = ?, is_fenced = 1", ("f" * 32,))
+        connection.executemany("INSERT INTO lease_agents VALUES (?, '', 0)", [(each,) for each in found])
+
+
+async def test_an_agent_that_only_the_replaced_database_knew_can_be_written_off(
+    browser: PlainBrowser, hq: Desk, running: CloudProcess
+) -> None:
+    assert running.stop() == 0
+    restore(running.home, "pier-1")
+    await running.run()
+    _, html = await browser.get("/")
+    assert unlisted(html) == ["pier-1"]
+    response, html = await browser.get("/agents/pier-1")
+    assert (response.status, 'href="/agents/pier-1/write-off"' in html) == (200, True)
+    await browser.post("/agents/pier-1/write-off", {})
+    _, html = await browser.get("/")
+    assert (unlisted(html), "Still to be heard: 2." in html) == ([], True)
+    assert (await browser.get("/agents/nobody"))[0].status == 404
+
+
+async def test_writing_off_says_when_it_is_dangerous(
+    browser: PlainBrowser, hq: Desk, running: CloudProcess
+) -> None:
+    for language, gone in (("en", "really gone for good"), ("zh-Hans", "确实不会再恢复")):
+        _, html = await browser.get(f"{AGENT_PAGE}/write-off?lang={language}")
+        assert (gone in html, 'data-of="danger"' in html) == (True, False)
+    assert running.stop() == 0
+    restore(running.home)
+    await running.run()
+    for language, twice in (("en", "paid for twice"), ("zh-Hans", "等于支付两次")):
+        _, html = await browser.get(f"{AGENT_PAGE}/write-off?lang={language}")
+        assert ('data-of="danger"' in html, twice in html) == (True, True)
 
 
 async def test_an_agent_that_was_written_off_before_the_restore_can_be_again(

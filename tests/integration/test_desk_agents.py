@@ -35,10 +35,13 @@ async def test_agents_are_listed_revoked_and_written_off(tmp_path: Path) -> None
         assert (await home.tell("restore", copy, "--also", "mistyped")).returncode == 0
         await running.run()
         _, told, _ = await beckon("list")
-        assert told.splitlines()[-1].endswith(f"or they are written off: {AGENT}, mistyped, {OTHER}")
-        assert (await beckon("write-off", AGENT, "mistyped", OTHER))[0] == 0
+        assert told.splitlines()[-1].endswith(f"really gone: {AGENT}, mistyped, {OTHER}")
+        code, told, _ = await beckon("write-off", AGENT, "mistyped", OTHER)
+        assert (code, "paid for twice" in told) == (0, True)
         _, told, _ = await beckon("list")
         assert "written off" not in told
+        code, told, _ = await beckon("write-off", AGENT)
+        assert (code, "paid for twice" in told) == (0, False)
 
 
 async def test_a_revoked_agent_is_listed_as_one(tmp_path: Path) -> None:

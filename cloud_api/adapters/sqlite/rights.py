@@ -26,6 +26,10 @@ _LEASES_OF = (
     f"SELECT campaign, epoch, {_TOTALS}, is_written_off FROM lease_accounts JOIN lease_desks USING (agent, epoch)"  # noqa: S608
     " WHERE agent = ?"
 )
+_HOLDERS = (
+    "SELECT DISTINCT agent FROM lease_accounts JOIN lease_desks USING (agent, epoch) WHERE NOT is_written_off"
+    " AND (granted_units - returned_units > used_units OR granted_minor - returned_minor > used_minor)"
+)
 _ISSUED_BY = (
     "SELECT campaign, lanes.epoch, units, minor FROM lane_issues JOIN lanes ON lanes.id = lane_issues.lane_id"
     " JOIN agents ON agents.id = lanes.agent_id WHERE agents.name = ?"
@@ -106,6 +110,9 @@ class SqliteRights:
 
     async def leasing_agents(self) -> Set[AgentName]:
         return {AgentName(agent) for agent, _ in await self._reader.all(_HEARD)}
+
+    async def holders(self) -> Set[AgentName]:
+        return {AgentName(agent) for (agent,) in await self._reader.all(_HOLDERS)}
 
 
 def _books(

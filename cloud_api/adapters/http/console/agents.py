@@ -82,7 +82,8 @@ async def write_off(page: Page) -> web.StreamResponse:
     if page.request.method == "POST":
         await page.parts.lending.write_off(view.name, by=page.user)
         return see_other(agent_address(view.name))
-    return confirm_page(page, "write_off", name=view.name, back=agent_address(view.name))
+    back, is_awaited = agent_address(view.name), view.name in page.awaited
+    return confirm_page(page, "write_off", name=view.name, back=back, is_dangerous=is_awaited)
 
 
 def _name(page: Page) -> AgentName:
@@ -90,7 +91,10 @@ def _name(page: Page) -> AgentName:
 
 
 async def _agent_of(page: Page) -> AgentView | None:
-    return await page.parts.overview.agent(_name(page))
+    """Also one that only holds rights: somebody may have to write it off."""
+    name, overview = _name(page), page.parts.overview
+    view = await overview.agent(name)
+    return overview.forgotten(name) if view is None and await page.parts.lending.knows(name) else view
 
 
 def _letter_row(page: Page, kept: KeptLetter) -> _LetterRow:

@@ -9,6 +9,7 @@ from aiohttp import web
 from cloud_api.adapters.http.console.agent_rows import AgentRow, agent_row, urgency, wants_looking
 from cloud_api.adapters.http.console.asking import BRANCHES_PER_PAGE, Asked, asked_of
 from cloud_api.adapters.http.console.page import CONSOLE, Page
+from cloud_api.adapters.http.console.unlisted import unlisted_rows
 from cloud_api.services.overview import AgentView
 from engagement.campaign.model import Campaign
 from engagement.campaign.state import CampaignState
@@ -35,7 +36,7 @@ async def overview_page(page: Page) -> web.StreamResponse:
     branches = _branches(page, agents, asked.branches)
     listed = [view for _, views in branches for view in views]
     campaigns = [(campaign, state, lines[campaign.id]) for campaign, state in overview.campaigns()]
-    facts = {
+    facts: dict[str, object] = {
         "asked": asked,
         "is_today": query.first == query.last == overview.today(),
         "campaigns": [each for each in campaigns if not _is_over(page, *each)],
@@ -50,6 +51,7 @@ async def overview_page(page: Page) -> web.StreamResponse:
         "agents_all": len(listed),
         "agents_ailing": sum(wants_looking(page, view) for view in listed),
     }
+    facts["unlisted"], facts["unlisted_left"] = ((), 0) if asked.typed else await unlisted_rows(page, agents)
     return page.answer(
         "overview.html", facts | _listing(page, asked, branches), status=422 if asked.problem else 200
     )
@@ -93,7 +95,8 @@ def _branches(
     """Those that want looking at come first; branches without agents last."""
     by_branch: dict[BranchCode, list[AgentView]] = defaultdict(list)
     for view in agents:
-        by_branch[view.branch].append(view)
+        if view.listed_in is not None:
+            by_branch[view.listed_in].append(view)
     found = [
         (min((urgency(page, view) for view in by_branch[branch.code]), default=9), branch)
         for branch in wanted

@@ -230,11 +230,17 @@ def missing_page(page: Page) -> web.Response:
 
 
 def confirm_page(
-    page: Page, what: str, *, name: str, back: str, choices: Sequence[tuple[str, str]] = ()
+    page: Page,
+    what: str,
+    *,
+    name: str,
+    back: str,
+    choices: Sequence[tuple[str, str]] = (),
+    is_dangerous: bool = False,
 ) -> web.Response:
     """Ask before something that cannot be taken back; ``choices``: name and value of radio buttons, of
-    which the person must choose one."""
-    facts = {"what": what, "name": name, "back": back, "choices": choices}
+    which the person must choose one; ``is_dangerous``: at present more so than ever."""
+    facts = {"what": what, "name": name, "back": back, "choices": choices, "is_dangerous": is_dangerous}
     return page.answer("confirm.html", facts)
 
 
