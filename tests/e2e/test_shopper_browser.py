@@ -1,74 +1,18 @@
 """A phone-sized Chromium walks through the shopper's pages over TLS: by script, by keyboard, without either."""
 
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zxingcpp
-from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from PIL import Image
-from playwright.async_api import Browser, BrowserContext, CDPSession, Page, expect
+from playwright.async_api import Browser, CDPSession, Page, expect
 
-from tests.fakes.chromium import device
-from tests.fakes.guest_server import GuestServer, guest_server
+from tests.fakes.guest_server import guest_server
+from tests.fakes.handset import LOSE, WIN, consent, phone, read_qr, wallet_codes
 from tests.fakes.shop import campaign, shake_campaign
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-PHONE: dict[str, Any] = {
-    "viewport": {"width": 390, "height": 780},
-    "device_scale_factor": 2,
-    "is_mobile": True,
-    "has_touch": True,
-}
-PLENTY = {"issue": 100, "issue_per_day": 100, "plays_per_day": 100}
-WIN = shake_campaign(win_bps=10_000, limits=PLENTY, title={"en": "Tea treat", "zh-Hans": "茶饮好礼"})
-LOSE = shake_campaign(win_bps=1, limits=PLENTY, id="lose", number=9)
-
-
-@asynccontextmanager
-async def phone(
-    chromium: Browser, server: GuestServer, **options: Any
-) -> AsyncIterator[tuple[BrowserContext, Page]]:
-    """A fresh phone. A page that throws, or that asks another host for anything, fails the test."""
-    faults: list[str] = []
-    settings = PHONE | {"base_url": server.page_url, "locale": "en-US"} | options
-    async with device(chromium, **settings) as context:
-        page = await context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda request: _note_foreign(request.url, server, faults))
-        page.on("console", lambda message: faults.append(message.text) if "Refused" in message.text else None)
-        yield context, page
-    assert faults == []
-
-
-def _note_foreign(url: str, server: GuestServer, faults: list[str]) -> None:
-    if not url.startswith((server.page_url, server.probe_url, "data:")):
-        faults.append(f"asked {url}")
-
-
-async def consent(page: Page) -> None:
-    await page.goto("/")
-    await page.get_by_role("checkbox", name="I accept the terms").check()
-    await page.get_by_role("button", name="Get my coupon").click()
-    await expect(page.get_by_role("heading", name="Here you are!")).to_be_visible()
-
-
-async def read_qr(page: Page) -> str:
-    """What a scanner reads off the screen."""
-    with Image.open(BytesIO(await page.locator(".qr").screenshot())) as image:
-        (found,) = zxingcpp.read_barcodes(image.convert("L"))
-    return found.text
-
-
-async def wallet_codes(page: Page) -> list[str]:
-    answer = await page.request.get("/api/wallet")
-    return [coupon["code"] for coupon in (await answer.json())["coupons"]]
 
 
 async def test_the_whole_flow_without_javascript(chromium: Browser, tmp_path: Path) -> None:
@@ -323,83 +267,3 @@ async def test_a_mini_browser_that_forgets_everything_gets_the_same_coupon_back(
         assert await read_qr(page) == prize
         await page.goto("/wallet")
         await expect(page.get_by_role("listitem")).to_have_count(2)
-
-
-async def every_page(page: Page) -> AsyncIterator[str]:
-    """Opens each page in turn, in the language that the phone asks for."""
-    await page.goto("/")
-    yield "welcome"
-    await page.evaluate("document.querySelector('form').noValidate = true")
-    await page.locator("form button").click()
-    yield "welcome, terms not accepted"
-    await page.goto("/terms")
-    yield "terms"
-    await page.goto("/")
-    await page.locator("[name=terms]").check()
-    await page.locator("form button").click()
-    yield "home"
-    for details in await page.locator("summary").all():
-        if not await details.evaluate("summary => summary.parentElement.open"):
-            await details.click()
-    yield "home, everything open"
-    await page.locator("#hold").evaluate("button => button.click()")
-    await expect(page.get_by_role("status")).to_contain_text(re.compile("won|中奖"))
-    yield "home, won"
-    await page.goto("/")
-    await page.locator("#covers summary").click()
-    await page.locator("[name=pick]").first.click()
-    await page.locator("summary").last.click()
-    yield "won"
-    lost = await page.request.post("/play", form={"campaign": LOSE.id, "pick": "1"})
-    await page.goto(lost.url)
-    yield "lost"
-    await page.goto("/wallet")
-    yield "wallet"
-    await page.locator("#code").fill("nope")
-    await page.locator("form[action^='/member'] button").click()
-    yield "wallet, wrong code"
-    await page.goto("/wallet")
-    await page.locator(".slip a").first.click()
-    yield "coupon"
-    await page.goto("/nowhere")
-    yield "missing"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
-async def test_axe_finds_nothing_on_any_page(
-    chromium: Browser, tmp_path: Path, scheme: str, locale: str
-) -> None:
-    async with (
-        guest_server(campaign(), WIN, LOSE, tls_folder=tmp_path) as server,
-        phone(chromium, server, color_scheme=scheme, locale=locale, reduced_motion="reduce") as (_, page),
-    ):
-        found: dict[str, list[str]] = {}
-        async for name in every_page(page):
-            results = await Axe().run(page)
-            found[name] = [each["id"] for each in results.response["violations"]]
-            found[name] += await small_targets(page)
-            found[name] += await overflow(page)
-        assert {name: problems for name, problems in found.items() if problems} == {}
-        assert len(found) == 12
-
-
-async def small_targets(page: Page) -> list[str]:
-    """Buttons, links and boxes with less than 44 px to hit; a box counts with its label, a link in a text is free."""
-    small: list[str] = await page.evaluate(
-        """[...document.querySelectorAll('a,button,summary,label.tick,input:not([type])')]
-        .filter(e => e.checkVisibility() && !e.closest('p.fine'))
-        .filter(e => e.getBoundingClientRect().height < 44 || e.getBoundingClientRect().width < 44)
-        .map(e => 'small: ' + e.textContent.trim())"""
-    )
-    return small
-
-
-async def overflow(page: Page) -> list[str]:
-    """Widths at which the page scrolls sideways; 320 px is what 400 % zoom leaves of a desktop (WCAG 1.4.10)."""
-    wide: list[str] = []
-    for width in (320, 390):
-        await page.set_viewport_size({"width": width, "height": 780})
-        if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            wide.append(f"scrolls sideways at {width} px")
-    return wide
