@@ -4,9 +4,10 @@ Storage is small on purpose: whatever another database must do stands here and i
 more than transactions of a few statements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple, Protocol
 
 from engagement.ids import AgentName, BranchCode, CampaignId, CouponId, LocalDay
 from engagement.journal.event import Lane
@@ -85,17 +86,38 @@ class MoneyLine(NamedTuple):
     what: str
     at_ms: int
     day: LocalDay
-    campaign: CampaignId | None
-    coupon: CouponId | None
-    amount_minor: int
-    basket_minor: int
-    currency: str | None
-    edition: int | None
-    not_after_ms: int | None
-    order_id: str | None
-    redemption: str | None
-    till: str | None
-    by_whom: str | None
+    campaign: CampaignId | None = None
+    coupon: CouponId | None = None
+    amount_minor: int = 0
+    basket_minor: int = 0
+    currency: str | None = None
+    edition: int | None = None
+    not_after_ms: int | None = None
+    order_id: str | None = None
+    redemption: str | None = None
+    till: str | None = None
+    by_whom: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyColumns:
+    """Money events of one kind, which fill the same fields: the lines' fields by name, each with a value for every line.
+
+    Fields that are not named have their default in all of them. At least seq, at_ms and day are named; what is not.
+    """
+
+    what: str
+    fields: Mapping[str, Sequence[Any]]
+
+
+def money_lines(money: Iterable[MoneyColumns]) -> list[MoneyLine]:
+    """In the order of their seqs."""
+    lines = (
+        MoneyLine(what=each.what, **dict(zip(each.fields, line, strict=True)))
+        for each in money
+        for line in zip(*each.fields.values(), strict=True)
+    )
+    return sorted(lines, key=attrgetter("seq"))
 
 
 class DeadLetter(NamedTuple):
@@ -136,7 +158,7 @@ class Rejudged:
     branch: BranchCode
     used: Sequence[int]
     codes: Sequence[tuple[int, str]]
-    money: Sequence[MoneyLine]
+    money: Sequence[MoneyColumns]
     counts: Counts
 
 
@@ -152,7 +174,7 @@ class Intake:
     before: LaneTip
     after: LaneTip
     segment: bytes
-    money: Sequence[MoneyLine]
+    money: Sequence[MoneyColumns]
     letters: Sequence[DeadLetter]
     counts: Counts
     received_ms: int

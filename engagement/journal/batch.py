@@ -22,11 +22,11 @@ chained. It is no signature: who sent the batch is shown by the request's. Compr
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import accumulate, repeat
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from engagement.clock.hybrid import HybridTime
 from engagement.ids import AgentName
@@ -37,6 +37,8 @@ from engagement.journal.number_column import read_numbers, write_numbers
 from engagement.journal.octets import Reader, varint, within
 from engagement.journal.shapes import Cut, Written, cut, read_bodies, read_shape, write_bodies
 from engagement.journal.tip import Epoch, LaneTip, first_break
+
+_T = TypeVar("_T", bound=tuple[Any, ...])
 
 VERSION: Final = 0xB1
 # All bodies of a batch together, before compression. A batch of 500 events has a fifth of a megabyte; this is what
@@ -118,9 +120,15 @@ def decode_batch(data: bytes, *, entries_max: int) -> Batch:
     check, expected = data[len(body) :], _check(body, heads[-1])
     if check != expected:
         raise MalformedBatch("check", check.hex(), expected.hex())
-    seqs, stamps = range(start.first_seq, start.first_seq + count), map(HybridTime, stamps_ms, counters)
-    entries = map(Entry, repeat(start.lane), seqs, stamps, bodies, heads)
+    seqs = range(start.first_seq, start.first_seq + count)
+    stamps = _each(HybridTime, zip(stamps_ms, counters, strict=True))
+    entries = _each(Entry, zip(repeat(start.lane, count), seqs, stamps, bodies, heads, strict=True))
     return Batch(*start, tuple(entries), written)
+
+
+def _each(kind: type[_T], rows: Iterable[tuple[object, ...]]) -> Iterator[_T]:
+    """Rows as a kind of named tuple, in half the time that its constructor takes, which is a function of Python's."""
+    return map(tuple.__new__, repeat(kind), rows)
 
 
 class _Start(NamedTuple):

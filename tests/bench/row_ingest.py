@@ -1,7 +1,7 @@
 """The peer of `ingest`: events as JSON rows, validated by pydantic, kept by INSERT ... ON CONFLICT DO NOTHING.
 
-Runs as a program. It has our own server, TLS, signatures, group commit and table of money, so that only the way in
-differs; it chains nothing and adds nothing up, and its bodies are not packed: all that it is spared. One call of
+Runs as a program. It has our own server, TLS, signatures, group commit and columns of money, so that only the way in
+differs: where HQ has marks, its rows have a key. It chains nothing and adds nothing up, and its bodies are not packed: all that it is spared. One call of
 pydantic reads a whole body, which is the fastest way there is.
 """
 
@@ -30,8 +30,14 @@ Rows = list[tuple[int, AnyEvent]]
 _ROWS: TypeAdapter[Rows] = TypeAdapter(Rows)
 _BODY_BYTES_MAX = 2**20
 _ZONE = ZoneInfo("Asia/Shanghai")
-# Beside HQ's own tables.
+# In the place of HQ's own table, which has no key for a conflict.
 _SCHEMA = """
+DROP TABLE money;
+CREATE TABLE money (lane_id INTEGER NOT NULL, seq INTEGER NOT NULL, agent_id INTEGER NOT NULL, branch TEXT NOT NULL,
+    what TEXT NOT NULL, at_ms INTEGER NOT NULL, day TEXT NOT NULL, campaign TEXT, coupon TEXT,
+    amount_minor INTEGER NOT NULL, basket_minor INTEGER NOT NULL, currency TEXT, edition INTEGER, not_after_ms INTEGER,
+    order_id TEXT, redemption TEXT, till TEXT, by_whom TEXT, PRIMARY KEY (lane_id, seq)) WITHOUT ROWID;
+CREATE INDEX money_coupon ON money (agent_id, coupon) WHERE coupon IS NOT NULL;
 CREATE TABLE engagement (lane_id INTEGER NOT NULL, seq INTEGER NOT NULL, what TEXT NOT NULL, at_ms INTEGER NOT NULL,
     day TEXT NOT NULL, who TEXT, campaign TEXT, number REAL, flag INTEGER, detail TEXT,
     PRIMARY KEY (lane_id, seq)) WITHOUT ROWID;

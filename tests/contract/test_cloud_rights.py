@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud_api.ports.rights import AgentBooks, Lease, LeaseKey, RightsStore
-from cloud_api.ports.storage import Storage
+from cloud_api.ports.storage import Storage, money_lines
 from engagement.ids import AgentName, CampaignId
 from engagement.journal.tip import Epoch
 from engagement.rights.account import Account, Books, LeaseDesk
@@ -258,7 +258,7 @@ async def test_a_campaigns_books_show_leases_beside_what_journals_say(reopen: OP
         books = await opened.rights.campaign_books(WELCOME)
         assert books.outstanding == units(7)
         (lease,) = books.leases
-        issued = [line for line in intake(journal).money if line.what == "coupon_issued"]
+        issued = [line for line in money_lines(intake(journal).money) if line.what == "coupon_issued"]
         assert (lease.key, lease.account) == (FILE, Account(units(9), units(2), units(3)))
         assert lease.issued == Amount(units=len(issued), minor=sum(line.amount_minor for line in issued))
         assert lease.issued != NOTHING

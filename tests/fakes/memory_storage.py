@@ -19,6 +19,7 @@ from cloud_api.ports.storage import (
     Rejudged,
     Session,
     User,
+    money_lines,
 )
 from engagement.coupon.coupon import serial_of
 from engagement.ids import AgentName, BranchCode, LocalDay
@@ -54,7 +55,7 @@ class MemoryStorage:
         lane = self.stored.setdefault(key, StoredLane(intake.before, 0))
         lane.mark, lane.received_ms = intake.after, intake.received_ms
         lane.segments[intake.before.seq + 1] = (intake.after.seq, intake.segment)
-        lane.money += intake.money
+        lane.money += money_lines(intake.money)
         lane.letters += self._kept(intake)
         self._add_up(intake.branch, intake.counts)
         self._agents[key.agent] = replace(self._agents[key.agent], last_contact_ms=intake.received_ms)
@@ -94,7 +95,7 @@ class MemoryStorage:
                 for each in lane.letters
                 if each.letter.seq not in ruling.used
             ]
-            lane.money = sorted([*lane.money, *ruling.money], key=lambda line: line.seq)
+            lane.money = sorted([*lane.money, *money_lines(ruling.money)], key=lambda line: line.seq)
             self._add_up(ruling.branch, ruling.counts)
 
     def _kept(self, intake: Intake) -> list[KeptLetter]:

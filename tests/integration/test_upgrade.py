@@ -7,11 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from cloud_api.adapters.sqlite.storage import open_sqlite_storage
+from cloud_api.ports.storage import MoneyLine, money_lines
+from cloud_api.services.bookkeeping import book
 from edge_agent.adapters.sqlite_store import SqliteStore, open_sqlite_store
+from engagement.coupon.coupon import serial_of
 from engagement.ids import CampaignId, LocalDay
 from engagement.journal.event import Lane
 from engagement.journal.tip import LaneTip, first_break
@@ -95,6 +99,24 @@ async def test_hqs_database_opens_with_every_figure(old: Old) -> None:
             assert lane.key.epoch == store.epoch
             assert lane.seq >= store.confirmed[lane.key.lane]
             assert lane.letters == 0
+
+
+async def test_hqs_database_opens_with_every_line_of_a_coupon(old: Old) -> None:
+    async with (
+        old.ledger() as store,
+        open_sqlite_storage(old.home / "cloud/hq.db", now_ms=old.facts["made_ms"]) as storage,
+    ):
+        (agent,) = await storage.agents()
+        (mark,) = [lane.seq for lane in await storage.lanes() if lane.key.lane is Lane.MONEY]
+        entries = (await store.entries(Lane.MONEY, after_seq=0, limit=10_000))[:mark]
+        assert entries[-1].seq == mark
+        expected: dict[int, list[MoneyLine]] = {}
+        for line in money_lines(book(entries, ZoneInfo("Asia/Shanghai")).money):
+            if line.coupon is not None:
+                expected.setdefault(serial_of(line.coupon), []).append(line)
+        found = {serial: await storage.coupon_lines(agent.number, serial) for serial in expected}
+        assert found == expected
+        assert max(map(len, found.values())) > 1
 
 
 def test_the_old_home_goes_on_where_it_was(old: Old) -> None:

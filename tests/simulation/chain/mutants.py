@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from cloud_api.ports.rights import Expected, LeaseKey, M
-from cloud_api.ports.storage import Intake, LaneKey
+from cloud_api.ports.storage import Intake, LaneKey, MoneyColumns
 from edge_agent.ports import Store
 from engagement.campaign.state import StopRecord
 from engagement.ids import CampaignId
@@ -71,16 +71,26 @@ class _KeepsLater(_Wrapped):
             await self._inner.keep(waiting)
 
 
+def _but_last(money: MoneyColumns) -> MoneyColumns:
+    return MoneyColumns(money.what, {name: values[:-1] for name, values in money.fields.items()})
+
+
+def _first(money: MoneyColumns) -> MoneyColumns:
+    return MoneyColumns(money.what, {name: values[:1] for name, values in money.fields.items()})
+
+
 class _LosesLines(_Wrapped):
     async def keep(self, intake: Intake) -> None:
-        await self._inner.keep(replace(intake, money=intake.money[:-1]))
+        await self._inner.keep(
+            replace(intake, money=[*intake.money[:-1], *map(_but_last, intake.money[-1:])])
+        )
 
 
 class _TakesTwice(_Wrapped):
     """Takes an entry that it has for a new one, now and then."""
 
     async def keep(self, intake: Intake) -> None:
-        await self._inner.keep(replace(intake, money=[*intake.money, *intake.money[:1]]))
+        await self._inner.keep(replace(intake, money=[*intake.money, *map(_first, intake.money[:1])]))
 
 
 class _TakesBack(_Wrapped):
@@ -177,7 +187,7 @@ def _store(on_store: Any) -> ChainBuild:
 MUTANTS: Mapping[str, ChainBuild] = {
     "HQ that is put back without a fence": _hq(on_restore=_unfenced, on_rights=_NeverFenced),
     "HQ that answers before a batch is kept": _hq(on_storage=_KeepsLater),
-    "HQ that loses the last line of a batch": _hq(on_storage=_LosesLines),
+    "HQ that loses a line of a batch": _hq(on_storage=_LosesLines),
     "HQ that books a line twice": _hq(on_storage=_TakesTwice),
     "HQ that takes rights back after a time": _hq(on_rights=_TakesBack),
     "HQ that credits a return twice": _hq(on_rights=_CreditsTwice),
