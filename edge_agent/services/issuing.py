@@ -15,7 +15,7 @@ from engagement.campaign.issue import (
     judge_issue,
     lay_desk,
 )
-from engagement.campaign.model import Campaign
+from engagement.campaign.model import EDITION_MAX, Campaign
 from engagement.campaign.play import (
     NONCE_BYTES,
     SEED_BYTES,
@@ -23,7 +23,7 @@ from engagement.campaign.play import (
     PlayAnswer,
     PlayRecord,
     PlayRequest,
-    draw_day_key,
+    draw_keys,
     play_key,
     play_keys,
     play_rule,
@@ -122,14 +122,26 @@ class Issuing:
         key = play_key(campaign, subject, nonce)
         return (await self._premises.store.fetch([key])).get(key)
 
-    async def revealed_draw(self, campaign_id: CampaignId, day: LocalDay) -> DrawDay | None:
-        """A past day's draw with its seed; None when it has not been drawn or the day is not certainly over."""
-        campaign = self._premises.campaigns.get(campaign_id)
-        if campaign is None or day >= self._premises.day_at(self._premises.clock.now().earliest_ms):
+    async def revealed_draw(
+        self, campaign_id: CampaignId, day: LocalDay, *, commitment: str | None = None
+    ) -> DrawDay | None:
+        """A past day's draw with its seed; None when it has not been drawn or the day is not certainly over.
+
+        Also of an edition or a campaign that is no longer given out here. A day on which the edition rose had several draws:
+        ``commitment`` picks the one that a receipt names; the newest edition's by default.
+        """
+        premises = self._premises
+        if day >= premises.day_at(premises.clock.now().earliest_ms):
             return None
-        return await self._premises.store.decide(
-            [draw_day_key(campaign, day)], reveal_rule(campaign, day), essential=True
-        )
+        campaign = premises.campaigns.get(campaign_id)
+        edition_last = EDITION_MAX if campaign is None else campaign.edition
+        keys = draw_keys(campaign_id, edition_last=edition_last, day=day)
+        rows = await premises.store.fetch(keys)
+        drawn = {key: draw for key in keys if (draw := rows.get(key)) is not None}
+        fitting = [key for key, draw in drawn.items() if commitment in (None, draw.commitment_hex)]
+        if not fitting:
+            return None
+        return await premises.store.decide([fitting[-1]], reveal_rule(fitting[-1]), essential=True)
 
     async def _draw(self, campaign: CampaignId, attempt: Callable[[], Awaitable[T | Refusal]]) -> T | Refusal:
         try:

@@ -103,6 +103,11 @@ def draw_day_key(campaign: Campaign, day: LocalDay) -> Key[DrawDay]:
     return Key(DrawDay, draw_id(campaign.id, campaign.edition, day))
 
 
+def draw_keys(campaign: CampaignId, *, edition_last: int, day: LocalDay) -> tuple[Key[DrawDay], ...]:
+    """Of every draw that a day may have had: each edition draws by itself. The newest edition's last."""
+    return tuple(Key(DrawDay, draw_id(campaign, each, day)) for each in range(1, edition_last + 1))
+
+
 def play_key(campaign: CampaignId, subject: SubjectId, nonce: bytes) -> Key[PlayRecord]:
     return Key(PlayRecord, f"{campaign}|{subject}|{nonce.hex()}")
 
@@ -174,9 +179,8 @@ def _play(request: PlayRequest, mint: Mint, draw: DrawDay, desk: Desk) -> Ruling
     )
 
 
-def reveal_rule(campaign: Campaign, day: LocalDay) -> Rule[DrawDay | None]:
+def reveal_rule(key: Key[DrawDay]) -> Rule[DrawDay | None]:
     """Close a day's draw for good and show it; None when nobody played. The caller knows that the day is over."""
-    key = draw_day_key(campaign, day)
 
     def rule(rows: Rows) -> Ruling[DrawDay | None]:
         draw = rows.get(key)

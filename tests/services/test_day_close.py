@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from edge_agent.services.issuing import Issuing
 from edge_agent.services.redeeming import ORDER_CODES_MAX, Basket, Redeeming
-from engagement.campaign.play import PlayAnswer
+from engagement.campaign.play import PlayAnswer, verify_day
 from engagement.clock.moment import Moment
 from engagement.ids import CampaignId, CashierName, LocalDay, OrderId, RequestId
 from engagement.refusal.reason import Reason
@@ -103,6 +103,32 @@ async def test_a_days_draw_is_revealed_only_when_the_day_is_certainly_over() -> 
             clock.pass_s(after_s)
             revealed = await issuing.revealed_draw(CampaignId("shake"), TODAY)
             assert (revealed is not None) == is_revealed, after_s
+
+
+async def test_receipts_can_be_checked_after_the_edition_rose_or_the_campaign_left() -> None:
+    clock, first = SetClock(NOON_MS), shop.shake_campaign()
+    second = first.model_copy(update={"edition": 2})
+    async with open_counter(first, clock=clock) as counter:
+        issuing, premises = counter.issuing, counter.premises
+        bundle = premises.bundle
+        played = []
+        for campaign, who in ((first, shop.ANNA), (second, shop.BERT)):
+            premises.renew(bundle.model_copy(update={"campaigns": (campaign,)}))
+            played.append(await issuing.play(first.id, who, bytes(16)))
+        clock.pass_s(DAY_MS / 1000)
+        for campaigns in ((second,), ()):
+            premises.renew(bundle.model_copy(update={"campaigns": campaigns}))
+            for edition, answer in enumerate(played, start=1):
+                assert isinstance(answer, PlayAnswer)
+                receipt = answer.record.receipt
+                draw = await issuing.revealed_draw(first.id, TODAY, commitment=receipt.commitment)
+                assert draw is not None
+                assert draw.edition == edition
+                assert verify_day(draw, first.draw.win_bps, [receipt]) is None
+            newest = await issuing.revealed_draw(first.id, TODAY)
+            assert newest is not None
+            assert newest.edition == 2
+        assert await issuing.revealed_draw(first.id, TODAY, commitment="ab" * 32) is None
 
 
 async def test_nobody_plays_on_a_draw_that_was_revealed_even_if_the_clock_goes_back() -> None:

@@ -145,12 +145,15 @@ async def capport(request: web.Request) -> web.Response:
 
 
 async def draw(request: web.Request) -> web.Response:
-    """The seed of a past day's draw, by which anybody recomputes that day's receipts."""
+    """The seed of a past day's draw, by which anybody recomputes the receipts that carry its commitment."""
     site = request.app[SITE]
     campaign, day = request.match_info["campaign"], request.match_info["day"]
     revealed = None
     if _DAY.fullmatch(day):
-        revealed = await site.issuing.revealed_draw(CampaignId(campaign), LocalDay(day))
+        commitment = request.query.get("commitment")
+        revealed = await site.issuing.revealed_draw(
+            CampaignId(campaign), LocalDay(day), commitment=commitment
+        )
     if revealed is None:
         detail = "No such draw, or its day is not over: a seed is shown on the day after."
         return problem(404, "not_revealed", detail)
