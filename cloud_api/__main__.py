@@ -3,15 +3,20 @@
 import argparse
 import sys
 import tomllib
+from errno import EADDRINUSE, EADDRNOTAVAIL
 from pathlib import Path
+from socket import EAI_NONAME
 
 from pydantic import ValidationError
 
 from cloud_api.adapters.clock import SystemClock
 from cloud_api.adapters.log_lines import log_to_stderr
-from cloud_api.config import Settings, load_settings
+from cloud_api.config import Settings, complaints, load_settings
+from cloud_api.user_command import add_user_parser, main_user
 
 EXIT_DONE, EXIT_FAILED, EXIT_WRONG = 0, 1, 2
+# What the system answers where nothing can be listened on: taken, not of this machine, no such host.
+_NO_PLACE = (EADDRINUSE, EADDRNOTAVAIL, EAI_NONAME)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,17 +25,23 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = load_settings(args.config)
     except (OSError, tomllib.TOMLDecodeError) as failure:
-        return _say(f"beckon-cloud: settings: {args.config}: {failure}", EXIT_WRONG)
+        because = getattr(failure, "strerror", None) or failure
+        return _say(f"beckon-cloud: settings: {args.config}: {because}", EXIT_WRONG)
     except ValidationError as invalid:
-        lines = [
-            f"beckon-cloud: settings: {'.'.join(map(str, error['loc']))} = {error['input']!r}: {error['msg']}"
-            for error in invalid.errors(include_url=False)
-        ]
+        lines = (f"beckon-cloud: settings: {line}" for line in complaints(invalid))
         return _say("\n".join(lines), EXIT_WRONG)
-    if args.command == "backup":
-        return _back_up(settings, args.file)
-    if args.command == "restore":
-        return _restore(settings, args.file, args.also)
+    try:
+        if args.command == "backup":
+            return _back_up(settings, args.file)
+        if args.command == "restore":
+            return _restore(settings, args.file, args.also)
+        if args.command == "user":
+            return main_user(args, settings)
+    except PermissionError as denied:
+        return _say(
+            f"beckon-cloud: {denied.filename}: permission denied; run this as root, or as the cloud's own user",
+            EXIT_FAILED,
+        )
     log_to_stderr(settings.log_level)
     return _serve(settings)
 
@@ -61,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Put the backup FILE in the place of HQ's database. The cloud must be stopped; the database that was "
         "there stays beside it under another name. HQ has then forgotten which rights it granted since the backup: it "
         "grants none until every agent it knows has asked for rights again, by itself, once it reaches HQ. An agent that "
-        "never will must be written off (POST /v1/agents/AGENT/write-off, or in the console).",
+        "never will must be written off (`beckon agent write-off AGENT` at the desk, or in the console).",
     )
     restore.add_argument("file", type=Path, metavar="FILE", help="what `beckon-cloud backup` wrote")
     restore.add_argument(
@@ -72,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         help="wait for this agent too, which was enrolled after the backup; may be repeated. Needed only where the "
         "database of before is lost: what such an agent holds would otherwise be granted once more to others",
     )
-    for command in (run, backup, restore):
+    for command in (run, backup, restore, add_user_parser(commands)):
         command.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
     return parser
 
@@ -92,6 +103,8 @@ def _back_up(settings: Settings, target: Path) -> int:
         return _say(f"beckon-cloud: FILE = {str(target)!r}: name a file of its own for the copy", EXIT_WRONG)
     try:
         size = back_up(database, target)
+    except PermissionError:
+        raise
     except (BackupRefused, OSError) as failure:
         return _say(f"beckon-cloud: {failure}", EXIT_FAILED)
     print(f"{target}: {size} bytes, checked")  # noqa: T201  # the command's answer
@@ -105,9 +118,15 @@ def _restore(settings: Settings, backup: Path, also: list[str]) -> int:
 
     if not backup.is_file():
         return _say(f"beckon-cloud: FILE = {str(backup)!r}: there is no such file", EXIT_WRONG)
+    if backup.resolve() == (settings.home / DATABASE_FILE).resolve():
+        return _say(
+            f"beckon-cloud: FILE = {str(backup)!r}: that is HQ's database; name a backup of it", EXIT_WRONG
+        )
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         restored = restore(settings.home / DATABASE_FILE, backup, now_ms=SystemClock().now_ms(), also=also)
+    except PermissionError:
+        raise
     except (BackupRefused, DatabaseRefused, OSError) as failure:
         return _say(f"beckon-cloud: {failure}", EXIT_FAILED)
     lines = [f"{settings.home / DATABASE_FILE}: restored from {backup}"]
@@ -131,6 +150,9 @@ def _restore(settings: Settings, backup: Path, also: list[str]) -> int:
 
 
 def _serve(settings: Settings) -> int:
+    # Before the rest is imported: a stop during the start is no failure, also where SIGINT came ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stopped_early)
     import uvloop
 
     from cloud_api.adapters.authority_key import AuthorityRefused
@@ -148,10 +170,19 @@ def _serve(settings: Settings) -> int:
         cause = _first_cause(error)
         if isinstance(cause, UsersRefused | CertificateRefused | AuthorityRefused):
             return _say(f"beckon-cloud: {cause}", EXIT_WRONG)
+        if isinstance(cause, OSError) and cause.errno in _NO_PLACE:
+            where = f"settings: address = {settings.address!r}, port = {settings.port}"
+            return _say(f"beckon-cloud: {where}: {cause.strerror}", EXIT_FAILED)
         if isinstance(cause, DatabaseRefused | StorageFailed | OSError):
             return _say(f"beckon-cloud: {cause}", EXIT_FAILED)
         raise
     return EXIT_DONE
+
+
+def _stopped_early(_number: int, _frame: object) -> NoReturn:
+    # No exception: what C calls back while modules load swallows it, or takes its module for broken. Nothing is open yet
+    # that a power cut would harm.
+    os._exit(EXIT_DONE)
 
 
 def _first_cause(error: BaseException) -> BaseException:

@@ -3,10 +3,11 @@
 docs/configuration.md lists the same keys; a test keeps the two equal.
 """
 
+from errno import ENOENT
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,7 +26,8 @@ class Settings(BaseSettings):
 
     home: Annotated[Path, Field(description="Folder of the database; made when missing.")]
     users: Annotated[
-        Path, Field(description="Who may sign in, with scrypt of their passwords (JSON); read at the start.")
+        Path,
+        Field(description="Who may sign in: the file that `beckon-cloud user` writes; read at the start."),
     ]
     address: Annotated[str, Field(description="Address that agents and HQ's browsers reach.")] = "127.0.0.1"
     port: Annotated[Port, Field(description="The one listener: agents, console and API.")] = 8600
@@ -61,5 +63,20 @@ def load_settings(path: Path) -> Settings:
             return (env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
 
     if not path.is_file():
-        raise FileNotFoundError(f"no settings file at {path}")
+        raise FileNotFoundError(ENOENT, "there is no such file", str(path))
     return FromFile()
+
+
+def complaints(wrong: ValidationError) -> list[str]:
+    """One line for each mistake in the settings: the key, its value, and what is allowed."""
+    lines = []
+    for error in wrong.errors(include_url=False):
+        key, kind = ".".join(map(str, error["loc"])), error["type"]
+        if kind == "extra_forbidden":
+            known = ", ".join(Settings.model_fields)
+            lines.append(f"{key} = {error['input']!r}: there is no such key; allowed: {known}")
+        elif kind == "missing":
+            lines.append(f"{key} must be given: {Settings.model_fields[key].description}")
+        else:
+            lines.append(f"{key} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}")
+    return lines

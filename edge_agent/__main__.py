@@ -1,9 +1,11 @@
 """``beckon-agent``: parse arguments, load settings, run, and turn fatal errors into exit codes."""
 
 import argparse
+import os
 import signal
 import sys
 import tomllib
+from errno import EADDRINUSE, EADDRNOTAVAIL
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -61,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _stopped_early(_number: int, _frame: object) -> NoReturn:
-    raise SystemExit(EXIT_DONE)
+    # No exception: what C calls back while modules load swallows it, or takes its module for broken. Nothing is open yet
+    # that a power cut would harm.
+    os._exit(EXIT_DONE)
 
 
 def _settings(config: Path) -> "Settings | int":
@@ -73,7 +77,8 @@ def _settings(config: Path) -> "Settings | int":
     try:
         return load_settings(config)
     except (OSError, tomllib.TOMLDecodeError) as failure:
-        return _say(f"beckon-agent: settings: {config}: {failure}", EXIT_WRONG)
+        because = getattr(failure, "strerror", None) or failure
+        return _say(f"beckon-agent: settings: {config}: {because}", EXIT_WRONG)
     except ValidationError as invalid:
         lines = (f"beckon-agent: settings: {line}" for line in complaints(invalid))
         return _say("\n".join(lines), EXIT_WRONG)
@@ -101,10 +106,26 @@ def _serve(settings: "Settings") -> int:
         cause = _first_cause(error)
         if isinstance(cause, BundleRefused | CertificateRefused):
             return _say(f"beckon-agent: {cause}", EXIT_WRONG)
+        if isinstance(cause, OSError) and cause.errno in (EADDRINUSE, EADDRNOTAVAIL):
+            return _say(
+                f"beckon-agent: settings: {_listener_in(str(cause), settings)}: {cause.strerror}", EXIT_FAILED
+            )
         if isinstance(cause, LedgerRefused | KeysRefused | StoreFailed | OSError):
             return _say(f"beckon-agent: {cause}", EXIT_FAILED)
         raise
     return EXIT_DONE
+
+
+def _listener_in(failure: str, settings: "Settings") -> str:
+    """The keys of the listener that a failure is about: it names the port as Python writes an address."""
+    for side, port in (
+        ("guest", "guest_http_port"),
+        ("guest", "guest_https_port"),
+        ("staff", "staff_https_port"),
+    ):
+        if f", {getattr(settings, port)})" in failure:
+            return f"{side}_address, {port}"
+    return "the addresses and ports"
 
 
 def _first_cause(error: BaseException) -> BaseException:

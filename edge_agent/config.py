@@ -3,6 +3,7 @@
 docs/configuration.md lists the same keys; a test keeps the two equal.
 """
 
+from errno import ENOENT
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -179,7 +180,7 @@ def load_settings(path: Path) -> Settings:
             return (env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
 
     if not path.is_file():
-        raise FileNotFoundError(f"no settings file at {path}")
+        raise FileNotFoundError(ENOENT, "there is no such file", str(path))
     return FromFile()
 
 

@@ -1,5 +1,6 @@
-"""The file that provisioning writes for the cloud: the users who may sign in."""
+"""The users who may sign in, in a file that `beckon-cloud user` writes, or `beckon up` for its own cloud."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,14 @@ class WrittenUsers(Value):
 
 def read_users(path: Path) -> list[User]:
     """Errors: UsersRefused."""
+    return [
+        User(user.name, bytes.fromhex(user.salt), bytes.fromhex(user.password_scrypt))
+        for user in read_written(path).users
+    ]
+
+
+def read_written(path: Path) -> WrittenUsers:
+    """Errors: UsersRefused."""
     try:
         written = WrittenUsers.model_validate_json(path.read_bytes())
     except OSError as failure:
@@ -41,10 +50,27 @@ def read_users(path: Path) -> list[User]:
         raise UsersRefused("\n".join(lines)) from invalid
     if len({user.name for user in written.users}) != len(written.users):
         raise UsersRefused(f"users {path}: two users have the same name")
-    return [
-        User(user.name, bytes.fromhex(user.salt), bytes.fromhex(user.password_scrypt))
-        for user in written.users
-    ]
+    return written
+
+
+def write_users(path: Path, users: WrittenUsers) -> None:
+    """By rename, readable by its owner alone, who stays the same. Errors: OSError."""
+    beside = path.with_name(path.name + ".new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        hand_over(handle, path if path.exists() else path.parent)
+        file.write(users.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(handle)
+    beside.replace(path)
+
+
+def hand_over(handle: int, like: Path) -> None:
+    """Give an open file that root made to whoever owns ``like``: root works in a service's folder for that service, which
+    could not open the file otherwise. Errors: OSError."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.fchown(handle, owner.st_uid, owner.st_gid)
 
 
 def _brief(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,16 @@ def test_a_typed_code_waits_in_the_home_where_only_its_owner_reads_it(settings: 
     claim = settings.parent / "agent" / "claim.txt"
     assert claim.read_text() == CODE.lower()
     assert claim.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_code_that_root_types_is_the_services_to_read(settings: Path) -> None:
+    home = settings.parent / "agent"
+    home.mkdir()
+    os.chown(home, 1234, 1235)
+    assert main(["enrol", CODE, "--config", str(settings)]) == 0
+    claim = (home / "claim.txt").stat()
+    assert (claim.st_uid, claim.st_gid) == (1234, 1235)
 
 
 def test_a_mistyped_code_is_said_and_not_put_there(

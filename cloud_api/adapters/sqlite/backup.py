@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+from cloud_api.adapters.files import hand_over
 from cloud_api.adapters.sqlite.file import (
     LOCK,
     READER_PRAGMAS,
@@ -93,6 +94,8 @@ def restore(database: Path, backup: Path, *, now_ms: int, also: Collection[str] 
                 with closing(sqlite3.connect(part, isolation_level=None)) as connection:
                     known = _names(connection)
                     _fence(connection, former | known, lasting)
+                with _opened(part, os.O_RDWR) as handle:
+                    hand_over(handle, database.parent)
                 _put_in_place(part, new)
         except (sqlite3.Error, DatabaseRefused) as error:
             raise BackupRefused(f"{backup} cannot be restored: {error}") from error
@@ -150,7 +153,7 @@ def _copy(source: sqlite3.Connection, target: Path) -> None:
             raise BackupRefused(f"the copy is damaged ({found}); the original has to be checked")
         (n_objects,) = copy.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if not n_objects:
-            raise BackupRefused("the database is empty")
+            raise BackupRefused("the original is an empty file, and no database")
 
 
 def _left_in(database: Path) -> tuple[set[str], Lasting]:

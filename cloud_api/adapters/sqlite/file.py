@@ -13,6 +13,8 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
+from cloud_api.adapters.files import hand_over
+
 # What every connection needs: full durability, and no mapped pages, on which a disk error would be a crash.
 PRAGMAS = (
     "PRAGMA synchronous = FULL",
@@ -56,6 +58,7 @@ def held_for_this_process(path: Path) -> Iterator[None]:
     """Keep other clouds off the file: each remembers marks. Errors: DatabaseRefused."""
     handle = os.open(path.with_name(path.name + LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
+        hand_over(handle, path.parent)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
