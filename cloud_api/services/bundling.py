@@ -10,8 +10,8 @@ from engagement.estate.sealing import proved_sequence, seal_bundle
 from engagement.ids import AgentName
 from engagement.line.seal import Authority
 
-# An agent that lost the answer on a bad line asks again; 50 kB each, and 2 MB of a chain with many members.
-_KEPT_MAX = 32
+# An agent that lost the answer on a bad line asks again; 50 kB each, and 6 MB of a chain with very many members.
+_KEPT_MAX, _KEPT_CHARS_MAX = 32, 16 * 2**20
 
 
 class Sealer(Protocol):
@@ -72,5 +72,9 @@ class Bundling:
     def _keep(self, agent: AgentName, kept: _Kept) -> None:
         self._kept.pop(agent, None)
         self._kept[agent] = kept
-        if len(self._kept) > _KEPT_MAX:
+        while len(self._kept) > _KEPT_MAX or self._kept_chars > _KEPT_CHARS_MAX:
             del self._kept[next(iter(self._kept))]
+
+    @property
+    def _kept_chars(self) -> int:
+        return sum(len(kept.text) for kept in self._kept.values())

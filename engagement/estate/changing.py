@@ -28,6 +28,7 @@ from engagement.estate.estate import (
     StopCampaign,
 )
 from engagement.estate.fitting import twice_heard
+from engagement.estate.sizing import too_large, too_much_shared
 from engagement.ids import AgentName, BranchCode, CampaignId, Label
 from engagement.rights.messages import ACCOUNTS_MAX
 
@@ -186,6 +187,7 @@ def _faults(draft: _Draft, before: Estate, at_ms: int) -> Iterator[str]:
     for branch, access in draft.branches.values():
         if untouched.get(branch.code) is not access:
             yield from _access_faults(branch, access)
+            yield from too_large(branch, access)
             heard = twice_heard(agent.parts for agent in branch.agents)
             yield from (f"branch {branch.code!r}: {finding.text}" for finding in heard)
         for listed in branch.campaigns or ():
@@ -198,6 +200,9 @@ def _faults(draft: _Draft, before: Estate, at_ms: int) -> Iterator[str]:
     if branches:
         for campaign in news:
             yield from _nowhere(campaign, branches)
+    if news or draft.members is not before.members:
+        shared = draft.members, list(draft.campaigns.values())
+        yield from too_much_shared((before.members, before.campaigns), shared)
     yield from _too_many(draft, {each.offer.currency for each in news}, at_ms)
 
 

@@ -12,6 +12,8 @@ BATCH_ENCODING: Final = "zstd"
 BATCH_BYTES_MAX: Final = 256 * 1024
 # What a batch may grow to when it is unpacked.
 BATCH_UNPACKED_BYTES_MAX: Final = 4 * 2**20
+# What an agent reads at most of a sealed bundle; engagement.estate.sizing keeps bundles below it.
+BUNDLE_BYTES_MAX: Final = 8 * 2**20
 # Beyond a few hundred entries a longer batch saves nothing more on the wire, and holds up the next in line.
 BATCH_ENTRIES_MAX: Final = 2000
 
