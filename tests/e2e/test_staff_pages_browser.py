@@ -133,6 +133,17 @@ async def test_presence_page_is_live_and_stands_without_scripts(
         await expect(page.locator(".here")).to_contain_text("Anna's tag")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_presence_page_is_legible_before_it_is_live(
+    server: StaffServer, chromium: Browser, scheme: str
+) -> None:
+    async with tablet(chromium, server.url, color_scheme=scheme) as page:
+        await page.route("**/near.js", lambda route: route.abort())
+        await pair(page, "/staff")
+        await expect(page.locator("#live a")).to_be_visible()
+        await axe(page)
+
+
 def come_near(server: StaffServer) -> None:
     board, tag, tea = server.counter.board, BeaconName("Anna's tag"), ZoneName("Tea")
     board.note(Change(t_s=1000.0, kind=ChangeKind.ENTER, beacon=tag, zone=tea, confidence=0.9))
@@ -143,10 +154,28 @@ async def test_coupon_page_tells_its_story(server: StaffServer, chromium: Browse
     given = await coupon(server)
     async with tablet(chromium, server.url) as page:
         await sign_in(page, "/staff/coupon")
+        await expect(page.locator("#code")).to_be_focused()
         await scan(page, given.short_code)
         await expect(page.locator(".timeline li")).to_have_count(1)
         await expect(page.locator(".pill")).to_have_text("usable")
         assert given.short_code not in page.url
+
+
+@pytest.mark.parametrize("width", [PHONE["width"], 768, 1024, 1280])
+async def test_every_page_is_in_the_bar_whole_however_narrow_it_is(
+    server: StaffServer, chromium: Browser, width: int
+) -> None:
+    async with tablet(chromium, server.url, viewport={"width": width, "height": 800}) as page:
+        await sign_in(page)
+        links = page.get_by_role("navigation").get_by_role("link")
+        await expect(links).to_have_count(6)
+        hidden_px = await page.get_by_role("navigation").evaluate("bar => bar.scrollWidth - bar.clientWidth")
+        assert hidden_px == 0
+        for box in [await link.bounding_box() for link in await links.all()]:
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            assert box["height"] >= 44
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -185,10 +214,12 @@ async def test_axe_finds_nothing_on_any_page(
             await page.goto(address)
             await axe(page)
         await page.goto("/staff/coupon")
+        await expect(page.locator("#code")).to_be_focused()
         await scan(page, given.code)
         await page.locator(".timeline").wait_for()
         await axe(page)
         await page.goto("/till/scanner")
+        await expect(page.locator("#typed")).to_be_focused()
         await scan(page, "]Q1" + TEST_TEXT)
         await page.get_by_role("alert").wait_for()
         await axe(page)

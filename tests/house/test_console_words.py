@@ -1,9 +1,11 @@
-"""The console has a sentence, in every language, for all that an agent or HQ can say ails it."""
+"""The pages have a sentence, in every language, for all that an agent or HQ can say ails it."""
 
 import ast
 from pathlib import Path
 
 from cloud_api.adapters.wording import Catalogue
+from edge_agent.adapters.wording import Catalogue as StaffCatalogue
+from engagement.campaign.model import LANGUAGES
 from tests.house.tree import parsed, sources
 
 AGENT_SERVICES = Path("edge_agent/services")
@@ -44,6 +46,13 @@ def test_what_ails_an_agent_has_a_sentence() -> None:
     assert {"radio_lost", "line_down", "rights_diverged"} <= codes, "the sources are written otherwise now"
     for wording in Catalogue.load().wordings:
         assert {code for code in codes if f"issue.{code}" not in wording.texts} == set(), wording.language
+
+
+def test_what_ails_an_agent_has_a_sentence_for_its_staff() -> None:
+    codes = agents_codes()
+    for language in LANGUAGES:
+        texts = StaffCatalogue.load("staff").wording(language).texts
+        assert {code for code in codes if f"issue.{code}" not in texts} == set(), language
 
 
 def test_what_ails_hq_has_a_sentence_and_a_remedy() -> None:

@@ -164,6 +164,18 @@ async def test_language_is_chosen_once_and_kept(browser: Browser) -> None:
     assert '<html lang="zh-Hans">' in await (await browser.get("/till")).text()
 
 
+async def test_an_error_is_told_in_the_readers_language_without_what_only_programs_need(
+    browser: Browser,
+) -> None:
+    await browser.sign_in()
+    for path, said in (("/nothing", "地址可能有误"), ("/till/sheet?day=x", "请在日结单中选择日期")):
+        html = await (await browser.get(path, **{"Accept-Language": "zh"})).text()
+        assert said in html
+        assert "openapi" not in html
+    html = await (await browser.get("/nothing")).text()
+    assert "The address may be mistyped" in html
+
+
 async def test_what_people_typed_is_escaped(browser: Browser) -> None:
     await browser.sign_in()
     nasty = '"><script>alert(1)</script>'
@@ -246,7 +258,7 @@ async def test_no_such_day_is_said(browser: Browser, day: str) -> None:
     await browser.sign_in()
     response = await browser.get(f"/till/sheet?day={day}")
     assert response.status == 400
-    assert "2026-11-21" in await response.text()
+    assert "Choose a day on the day sheet." in await response.text()
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "2024-02-29"])

@@ -33,7 +33,9 @@ def add_live(app: web.Application) -> None:
 async def _near(page: Page) -> web.StreamResponse:
     report = page.parts.health.report()
     facts = _facts(page.parts.board.picture())
-    return page.answer("near.html", facts | {"radio": report.radio, "issues": report.issues})
+    # Health says them in English, and so it does to readers of a language that has no sentence for one of a later version.
+    issues = [(page.wording.texts.get(f"issue.{issue.code}"), issue) for issue in report.issues]
+    return page.answer("near.html", facts | {"radio": report.radio, "issues": issues})
 
 
 async def _live(page: Page) -> web.StreamResponse:

@@ -7,7 +7,7 @@ from edge_agent.adapters.staff_http.problems import Problem
 
 
 async def page_for_error(request: web.Request, problem: Problem) -> web.Response:
-    """The error in a frame of ours, in the reader's language where it is a common one."""
+    """The error in a frame of ours: common ones in the reader's language, others as tills' programs are told them."""
     page = page_of(request)
     key = f"error.{problem.status}"
     known = page.wording.texts.get(key) is not None
@@ -17,7 +17,7 @@ async def page_for_error(request: web.Request, problem: Problem) -> web.Response
         kept = [*draft_fields(form), ("do", str(form.get("do", "scan"))), ("scan", str(form.get("scan", "")))]
     facts = {
         "heading": page.wording.text(key) if known else problem.title,
-        "detail": problem.detail,
+        "detail": page.wording.texts.get(f"error_do.{problem.code}", problem.detail),
         "code": problem.code,
         "kept": kept,
     }
