@@ -19,6 +19,7 @@ from edge_agent.services.enrolling import EnrolmentDamaged
 from edge_agent.services.line import Enrolment
 from engagement.ids import AgentName
 from engagement.line.claim import claim_for, claim_text, make_claim
+from tests.needs import needs_root
 
 CODE = claim_text(claim_for(make_claim(bytes(range(15))), address="hq.test:8600", root_fingerprint=bytes(10)))
 
@@ -47,8 +48,8 @@ def test_a_typed_code_waits_in_the_home_where_only_its_owner_reads_it(settings: 
     assert claim.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_code_that_root_types_is_the_services_to_read(settings: Path) -> None:
+    needs_root()  # nobody else gives files away
     home = settings.parent / "agent"
     home.mkdir()
     os.chown(home, 1234, 1235)
