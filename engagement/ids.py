@@ -34,7 +34,6 @@ FOREIGN_ID = StringConstraints(pattern=r"^[!-~]{1,64}$")
 
 Label = Annotated[str, LABEL]
 Slug = Annotated[str, SLUG]
-ForeignId = Annotated[str, FOREIGN_ID]
 
 
 def visitor_subject(visitor: VisitorId) -> SubjectId:

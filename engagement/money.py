@@ -10,7 +10,6 @@ COUPON_MINOR_MAX = 2**24 - 1
 BASKET_MINOR_MAX = 10**10
 
 Minor = Annotated[int, Field(strict=True, ge=0, le=COUPON_MINOR_MAX)]
-BasketMinor = Annotated[int, Field(ge=0, le=BASKET_MINOR_MAX)]
 BasisPoints = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 CURRENCY_PATTERN: Final = r"^[A-Z]{3}$"
 Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]

@@ -24,7 +24,6 @@ class FakeDesk(Desk):
     again_ms: int = 10_000
     trouble: Exception | None = None
     reports: list[AgentReport] = field(default_factory=list)
-    handed_out: int = 0
 
     def __post_init__(self) -> None:
         self._authority = make_authority(self.root)
@@ -44,7 +43,6 @@ class FakeDesk(Desk):
     async def bundle(self) -> str:
         if self.trouble is not None:
             raise self.trouble
-        self.handed_out += 1
         return self.text
 
 

@@ -36,7 +36,6 @@ from tests.fakes.ledger import HandClock, moment, played
 
 AGENT = AgentName("harbour 1 é")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-HOUR = timedelta(hours=1)
 
 
 def batch_of(count: int = 3, first: int = 1) -> Batch:

@@ -1,7 +1,7 @@
 """The API's requests and answers, as the outside contract has them. ``/openapi.json`` is made from these.
 
-Unknown fields are ignored where every field that matters is mandatory, so that tills may send more than we know;
-they are an error at the kill switch, whose fields are optional and weigh much.
+Unknown fields are ignored, so that tills may send more than we know: every field that matters is mandatory, and a
+mistyped one is an error all the same.
 """
 
 from datetime import datetime
@@ -71,7 +71,7 @@ class OrderRequest(Asking):
 class StopRequest(BaseModel):
     """``request_id`` is taken, for tills send one with everything; stopping twice is stopping once without it.
 
-    Unknown fields are ignored here too: a switch that is pulled in an emergency must not fail on one.
+    All are optional: a switch that is pulled in an emergency must not fail on a field.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
