@@ -1,11 +1,14 @@
 """``beckon-cloud``: parse arguments, load settings, run, and turn fatal errors into exit codes."""
 
 import argparse
+import os
+import signal
 import sys
 import tomllib
 from errno import EADDRINUSE, EADDRNOTAVAIL
 from pathlib import Path
 from socket import EAI_NONAME
+from typing import NoReturn
 
 from pydantic import ValidationError
 
