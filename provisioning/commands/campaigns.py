@@ -42,7 +42,8 @@ def publish(paths: Sequence[Path], options: HqOptions) -> None:
     try:
         plan = hq.ask(applying.plan_of_campaigns(campaigns))
     except ConfigurationWrong as wrong:
-        raise ConfigurationWrong(*(_at(paths, campaigns, text) for text in wrong.complaints)) from wrong
+        at = ((file_of(text, paths, campaigns), text) for text in wrong.complaints)
+        raise ConfigurationWrong(*(f"{file}: {text}" if file else text for file, text in at)) from wrong
     if plan.is_empty:
         say(f"Nothing to publish: HQ at {hq.url} has these editions.")
         return
@@ -51,12 +52,10 @@ def publish(paths: Sequence[Path], options: HqOptions) -> None:
     say(f"Done: HQ is at revision {revision}.")
 
 
-def _at(paths: Sequence[Path], campaigns: Sequence[Campaign], complaint: str) -> str:
-    """With the file of the campaign that it is about."""
-    for path, campaign in zip(paths, campaigns, strict=True):
-        if complaint.startswith(f"campaign {campaign.id!r} "):
-            return f"{path}: {complaint}"
-    return complaint
+def file_of(complaint: str, paths: Sequence[Path], campaigns: Sequence[Campaign]) -> Path | None:
+    """Of the campaign that HQ complains of; None where it is about something else. ``paths``: of ``campaigns``."""
+    files = zip(paths, campaigns, strict=True)
+    return next((path for path, each in files if complaint.startswith(f"campaign {each.id!r} ")), None)
 
 
 def stop(campaign: str, *, honour_issued: bool, options: HqOptions) -> None:

@@ -11,6 +11,7 @@ from provisioning.adapters.plan_file import PlanFile, read_plan, write_plan
 from provisioning.adapters.secrets_file import SecretsFile, secrets_beside
 from provisioning.adapters.terminal import say
 from provisioning.adapters.yaml_files import Written, read_chain
+from provisioning.commands.campaigns import file_of
 from provisioning.commands.hq import FoundHq, HqOptions, found_hq
 from provisioning.faults import ConfigurationWrong
 from provisioning.services.applying import Applying
@@ -80,7 +81,13 @@ def _plan_of(path: Path, written: Written, hq: FoundHq, kept: SecretsFile, renew
     try:
         return hq.ask(Applying(hq.calls, kept).plan(wanted))
     except ConfigurationWrong as wrong:
-        raise ConfigurationWrong(*(f"{path}: {complaint}" for complaint in wrong.complaints)) from wrong
+        files, campaigns = written.campaign_files, written.campaigns or ()
+        raise ConfigurationWrong(
+            *(
+                f"{file_of(complaint, files, campaigns) or path}: {complaint}"
+                for complaint in wrong.complaints
+            )
+        ) from wrong
 
 
 def _check_renewed(path: Path, branches: Sequence[Branch], renewed: Sequence[str]) -> None:

@@ -155,6 +155,28 @@ class TestPlans:
         kept.write_bytes(kept.read_bytes()[:-50])
         assert f"{kept}: this plan is damaged" in await refused(operator, 2, "apply", kept)
 
+    async def test_a_plan_that_was_changed_by_hand_is_told(self, operator: Operator) -> None:
+        """What people read are its lines, what is carried out its steps; its order and its spaces are nobody's business."""
+        kept = operator.folder / "later.plan"
+        await done(operator, "plan", operator.inventory, "--out", kept)
+        made = json.loads(kept.read_text())
+        drop = {"steps": [{"step": "drop_branch", "code": "PIER"}], "lacks": [], "members_lacking": []}
+        for changes, told in (
+            ({"plan": made["plan"] | {"lines": ["nothing"]}}, "was changed since it was made"),
+            ({"plan": made["plan"] | drop}, "was changed since it was made"),
+            ({"secrets": "/elsewhere"}, "was changed since it was made"),
+            ({"digest": "0"}, "was changed since it was made"),
+            ({"version": 2}, "another version of beckon made this plan"),
+        ):
+            kept.write_text(json.dumps(made | changes))
+            assert told in await refused(operator, 2, "apply", kept)
+        del made["digest"]
+        kept.write_text(json.dumps(made))
+        assert "another version of beckon made this plan" in await refused(operator, 2, "apply", kept)
+        await done(operator, "plan", operator.inventory, "--out", kept)
+        kept.write_text("\ufeff" + json.dumps(json.loads(kept.read_text()), sort_keys=True, indent=8))
+        assert "Done: HQ is at revision 1" in await done(operator, "apply", kept)
+
     async def test_two_operators_at_once_never_half_apply(self, operator: Operator, tmp_path: Path) -> None:
         """Each wants all of a hundred branches otherwise; one of both states is what HQ has in the end, entire."""
         other = Operator(tmp_path / "other desk", operator.hq)
@@ -195,6 +217,7 @@ class TestCampaigns:
         operator.rewrite("value_minor: 2000", "value_minor: 1000", operator.campaign)
         told = await refused(operator, 2, "campaign", "publish", operator.campaign)
         assert told.startswith(f"{operator.campaign}: campaign 'welcome' changed, but its edition is still 1")
+        assert await refused(operator, 2, "plan", operator.inventory) == told, "in its own file there too"
         operator.rewrite("\nedition: 1\n", "\nedition: 2\n", operator.campaign)
         told = await done(operator, "campaign", "publish", operator.campaign)
         assert "~ campaign welcome: edition 2 instead of 1: offer" in told
