@@ -85,6 +85,21 @@ async def test_scan_as_soon_as_the_field_is_there_loses_no_key(
         await expect(page.locator("#basket")).to_have_value("100")
 
 
+@pytest.mark.parametrize("cursor", ["basket", "scan"])
+async def test_amount_typed_while_an_answer_is_awaited_is_counted(
+    server: StaffServer, chromium: Browser, cursor: str
+) -> None:
+    async with tablet(chromium, server.url) as page:
+        await sign_in(page)
+        await page.route("**/till", slowly)
+        await scan(page, (await coupon(server)).code)
+        await page.locator("#basket").fill("168")
+        await page.locator(f"#{cursor}").focus()
+        await expect(lines(page)).to_have_count(1)
+        await expect(page.locator(".due dd")).to_have_text("CN¥148.00")
+        await expect(page.locator("#basket")).to_have_value("168")
+
+
 async def slowly(route: Route) -> None:
     await asyncio.sleep(SLOW_S)
     await route.continue_()

@@ -18,7 +18,6 @@ from aiohttp import ClientConnectionError, ClientPayloadError
 from tests.e2e.shopping import STEPS, Shopping, Step
 from tests.eventually import eventually
 from tests.fakes.agent_process import (
-    START_S_MAX,
     AgentProcess,
     access_of,
     agent_on,
@@ -27,7 +26,7 @@ from tests.fakes.agent_process import (
     seed_sure_store,
 )
 from tests.fakes.callers import Answer, callers
-from tests.fakes.whole_store import Up, running
+from tests.fakes.whole_store import START_S, Up, running, until
 
 # A step takes some 10 ms; kills are to fall before, into and after its commit.
 _IN_THE_MIDDLE_S_MAX = 0.01
@@ -86,7 +85,6 @@ async def _cut_off(agent: AgentProcess, shopping: Shopping, step: Step, after_s:
 async def test_an_agent_kept_by_beckon_up_comes_back_with_everything(tmp_path: Path) -> None:
     seed_sure_store(tmp_path / "home")
     with running(tmp_path / "home", free_base_port()) as up:
-        await eventually(lambda: up.facts_now(), START_S_MAX, "run.json")
         async with callers(access_of(up.facts())) as all_callers:
             shopping = await Shopping.begin(all_callers)
             for steps in (STEPS[:8], STEPS[8:]):
@@ -104,7 +102,7 @@ async def _kill_the_agent_of(up: Up) -> None:
     killed = _agent_of(up)
     assert killed is not None, up.text
     os.kill(killed, signal.SIGKILL)
-    await eventually(lambda: _agent_of(up) not in (None, killed), START_S_MAX, "another agent")
+    until(lambda: _agent_of(up) not in (None, killed), START_S, lambda: up.text)
 
 
 def _agent_of(up: Up) -> int | None:

@@ -17,6 +17,8 @@ from tests.house.tree import ROOT
 LETTERS = 1500
 CLAIMED = SumKey(shop.campaign().id, Measure.CLAIMED)
 SEED = 11
+# So many chunks it may be ahead of what it told when the kill comes.
+AHEAD = 5
 
 
 async def _given(path: Path) -> None:
@@ -31,6 +33,8 @@ async def _given(path: Path) -> None:
 def _judge(path: Path, *, killed_after: int | None) -> int:
     """Judge in a process of its own, which is killed once it told of so many chunks; how many letters it told of."""
     command = [sys.executable, "-m", "tests.fakes.judging_child", str(path)]
+    if killed_after is not None:
+        command.append(str(killed_after + AHEAD))
     told = 0
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None

@@ -134,7 +134,7 @@ class TestOpenStore:
 
     def test_the_terminal_shows_where_to_go_and_hides_the_token(self, store: Up) -> None:
         facts = store.facts()
-        until(lambda: "Ctrl-C" in store.text, 5)
+        until(lambda: "Ctrl-C" in store.text, START_S)
         for key in (
             "shopper_url",
             "till_url",
@@ -279,7 +279,7 @@ def call(home: Path | str, base_port: object) -> subprocess.CompletedProcess[str
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=START_S,
     )
 
 

@@ -105,8 +105,12 @@ function swap(html) {
   if (parts.viewer && old.viewer) parts.viewer.replaceWith(old.viewer);
   main().replaceChildren(...fresh.childNodes);
   const basket = document.getElementById('basket');
+  if (basket && old.basket && typed !== sentBasket && typed !== rendered) {
+    // Typed after the question was sent: the answer does not count it yet, wherever the cursor is by now.
+    basket.value = typed;
+    countSoon();
+  }
   if (basket && inBasket) {
-    if (typed !== sentBasket && typed !== rendered) basket.value = typed;
     basket.focus();
     basket.setSelectionRange(basket.value.length, basket.value.length);
   } else if (form()) {
@@ -155,11 +159,15 @@ function onSubmit(event) {
 }
 
 let typing = 0;
-function onInput(event) {
-  if (event.target.id !== 'basket') return;
+function countSoon() {
   clearTimeout(typing);
-  // A scanner that types into the amount is faster than the pause and ends with Enter.
+  // A scanner that types into the amount is faster than the pause and ends with Enter. What waits in line counts the
+  // amount too, and what was typed after it was sent is counted once it is answered.
   typing = setTimeout(() => { if (!line.length) enqueue({do: 'show'}); }, TYPING_MS);
+}
+
+function onInput(event) {
+  if (event.target.id === 'basket') countSoon();
 }
 
 function onKey(event) {
