@@ -235,6 +235,8 @@ async def test_no_barrier_that_axe_finds(
 
 async def _check(page: Page) -> None:
     """Also that nothing is wider than the screen."""
+    # What a page says is there before its style is.
+    await page.wait_for_load_state()
     found = await Axe().run(page)
     assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"
     assert page.viewport_size is not None

@@ -226,6 +226,8 @@ async def test_axe_finds_nothing_on_any_page(
 
 
 async def axe(page: Page) -> None:
+    # What a page says is there before its style is.
+    await page.wait_for_load_state()
     found = await Axe().run(page)
     assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"
 
