@@ -15,6 +15,7 @@ from cloud_api.__main__ import main
 from cloud_api.adapters.sqlite import backup
 from tests.fakes.cloud_process import PROGRAM, CloudHome, cloud, desk
 from tests.house.tree import ROOT
+from tests.needs import needs_root
 
 _PASSWORD = "four-words-or-letters"
 _STRANGER = 1234
@@ -111,8 +112,11 @@ async def test_hqs_own_database_is_no_backup_of_it(home: CloudHome) -> None:
     assert (ended.returncode, "name a backup of it" in ended.stderr) == (2, True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-class TestUsers:
+class TestRoot:
+    @pytest.fixture(autouse=True)
+    def _root(self) -> None:
+        needs_root()
+
     async def test_what_root_restores_is_the_services_to_open(self, home: CloudHome, tmp_path: Path) -> None:
         async with cloud(home):
             assert tell(home, "backup", str(tmp_path / "copy")).returncode == 0
