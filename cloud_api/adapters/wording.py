@@ -46,9 +46,15 @@ class Wording:
         return self.texts.get(key, otherwise)
 
     def money(self, minor: int, currency: str) -> str:
-        """The amount with its currency's decimals, as ``CN¥100.00``."""
-        major = Decimal(minor).scaleb(-minor_exponent(currency))
-        return format_currency(major, currency, locale=self._locale)
+        """The amount with all of its currency's decimals, as ``CN¥100.00``: none is rounded away, also where people use fewer."""
+        decimals = minor_exponent(currency)
+        return format_currency(
+            Decimal(minor).scaleb(-decimals),
+            currency,
+            "¤#,##0" + "." * bool(decimals) + "0" * decimals,
+            locale=self._locale,
+            currency_digits=False,
+        )
 
     def number(self, value: int) -> str:
         return format_decimal(value, locale=self._locale)

@@ -42,8 +42,15 @@ class Wording:
         return self.texts[key].format_map(facts)
 
     def money(self, minor: int, currency: str) -> str:
-        """The amount with its currency's decimals, as ``¥100.00``."""
-        return format_currency(_major(minor, currency), currency, locale=self._locale)
+        """The amount with all of its currency's decimals, as ``¥100.00``: none is rounded away, also where people use fewer."""
+        decimals = minor_exponent(currency)
+        return format_currency(
+            _major(minor, currency),
+            currency,
+            "¤#,##0" + "." * bool(decimals) + "0" * decimals,
+            locale=self._locale,
+            currency_digits=False,
+        )
 
     def money_brief(self, minor: int, currency: str) -> str:
         """The amount for a headline: decimals only where they say something, as ``¥100`` or ``¥9.50``."""

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from cloud_api.adapters.wording import Wording as AtHq
 from edge_agent.adapters.wording import Catalogue, Wording, refusal_sentences
 from engagement.campaign.model import LANGUAGES
 from engagement.refusal.reason import Reason
@@ -69,6 +70,22 @@ def test_the_languages_name_the_same_facts(area: str) -> None:
 )
 def test_the_reader_gets_the_language_that_their_phone_asks_for(header: str | None, language: str) -> None:
     assert Catalogue.load("guest").choose(header, ("en", "zh-Hans")).language == language
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [
+        (123_456, "RSD", "RSD1,234.56"),
+        (-123_456, "IQD", "-IQD123.456"),
+        (123_456, "LYD", "LYD123.456"),
+        (123_456, "VUV", "VUV123,456"),
+        (1050, "LBP", "LBP10.50"),
+    ],
+)
+def test_no_part_of_an_amount_is_rounded_away(minor: int, currency: str, text: str) -> None:
+    """Also of currencies of which people use no coins any more: a coupon, a till and the books count them."""
+    for wording in (Wording("en", {}), AtHq("en", {})):
+        assert wording.money(minor, currency).replace("\u00a0", "") == text
 
 
 def test_a_language_that_the_branch_does_not_offer_is_not_chosen() -> None:

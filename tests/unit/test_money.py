@@ -21,3 +21,4 @@ def test_plain_amounts(minor: int, currency: str, text: str) -> None:
 
 def test_a_currency_has_two_decimals_unless_iso_4217_says_otherwise() -> None:
     assert [minor_exponent(code) for code in ("EUR", "KRW", "TND")] == [2, 0, 3]
+    assert [minor_exponent(code) for code in ("XPF", "LYD", "MGA", "HUF")] == [0, 3, 2, 2]
