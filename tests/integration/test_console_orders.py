@@ -63,6 +63,8 @@ async def test_a_campaign_is_stopped_everywhere(
     _, html = await browser.get("/campaigns/welcome")
     assert (shown(html, "state"), said in html) == ("Stopped", True)
     assert (f'href="{STOP}"' in html) == is_honoured, "a milder stop can still be made a full one"
+    response, _ = await browser.get(STOP)
+    assert response.status == (200 if is_honoured else 303), "who went back is not asked again"
     _, estate = await hq.ask("GET", "/v1/estate")
     assert [(stop["campaign"], stop["honour_issued"], stop["by"]) for stop in estate["stops"]] == [
         ("welcome", is_honoured, "hq")
@@ -118,6 +120,10 @@ async def test_an_agent_is_revoked(browser: PlainBrowser, hq: Desk) -> None:
     _, html = await browser.get(AGENT_PAGE)
     assert "This mini-PC was revoked" in html
     assert "/revoke" not in html
+    response, _ = await browser.get(f"{AGENT_PAGE}/revoke")
+    assert (response.status, response.headers["Location"]) == (303, AGENT_PAGE), (
+        "who went back is not asked again"
+    )
     journal = Journal()
     journal.add(*money(1))
     assert (await hq.send(AGENT, journal.packed()))[0] == 401

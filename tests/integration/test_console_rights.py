@@ -102,6 +102,10 @@ async def test_what_an_agent_holds_is_written_off(browser: PlainBrowser, hq: Des
     _, html = await browser.get(AGENT_PAGE)
     assert 'data-of="written_off"' in html
     assert f'href="{AGENT_PAGE}/write-off"' not in html
+    response, _ = await browser.get(f"{AGENT_PAGE}/write-off")
+    assert (response.status, response.headers["Location"]) == (303, AGENT_PAGE), (
+        "who went back is not asked again"
+    )
     _, html = await browser.get(CAMPAIGN)
     assert places(html) == {"given": 0, "held": 0, "lost": granted, "free": BUDGET - granted}
     assert "Adds up" in html

@@ -64,18 +64,21 @@ async def judge_again(page: Page) -> web.StreamResponse:
 
 
 async def revoke(page: Page) -> web.StreamResponse:
-    """Asked for by a page of its own, which says what follows; done by its form."""
+    """Asked for by a page of its own, which says what follows; done by its form. Where it is done already, as for who went
+    back, there is nothing to ask."""
     view = await _agent_of(page)
     if view is None:
         return missing_page(page)
     if page.request.method == "POST":
         await page.parts.revoking.revoke(view.name, by=page.user)
         return see_other(agent_address(view.name))
+    if view.state == "revoked":
+        return see_other(agent_address(view.name))
     return confirm_page(page, "revoke", name=view.name, back=agent_address(view.name))
 
 
 async def write_off(page: Page) -> web.StreamResponse:
-    """Asked for by a page of its own, which says what follows; done by its form."""
+    """As revoke."""
     view = await _agent_of(page)
     if view is None:
         return missing_page(page)
@@ -83,6 +86,8 @@ async def write_off(page: Page) -> web.StreamResponse:
         await page.parts.lending.write_off(view.name, by=page.user)
         return see_other(agent_address(view.name))
     back, is_awaited = agent_address(view.name), view.name in page.awaited
+    if not is_awaited and (await page.parts.lending.holdings(view.name)).is_given_up:
+        return see_other(back)
     return confirm_page(page, "write_off", name=view.name, back=back, is_dangerous=is_awaited)
 
 

@@ -43,13 +43,17 @@ async def campaign_page(page: Page) -> web.StreamResponse:
 
 
 async def stop(page: Page) -> web.StreamResponse:
-    """Asked for by a page of its own, which says what follows; done by its form."""
+    """Asked for by a page of its own, which says what follows; done by its form. Where nothing is left to stop, as for who
+    went back, there is nothing to ask."""
     found = _campaign_of(page)
     if found is None:
         return missing_page(page)
     campaign, _ = found
     back = campaign_address(campaign.id)
-    if page.request.method == "GET":
+    if page.request.method != "POST":
+        stopped = page.parts.overview.stop_of(campaign.id)
+        if stopped is not None and not stopped.honour_issued:
+            return see_other(back)
         title = campaign.title[page.wording.language]
         return confirm_page(page, "stop", name=title, back=back, choices=_CHOICES)
     chosen = ("coupons", (await read_form(page)).get("coupons", ""))
