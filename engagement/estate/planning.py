@@ -287,15 +287,29 @@ def _strays(estate: Estate, wanted: Wanted) -> Iterator[str]:
 
 
 def _strange_keys(estate: Estate, held: Held) -> Iterator[str]:
-    """Tokens that the desk keeps and HQ knows otherwise: nobody could pair the till with them."""
+    """Secrets that the desk keeps and HQ knows otherwise, as from another HQ: nobody gets in with them."""
+    if held.insists:
+        return
+    notes: list[str] = []
     for each in estate.branches:
+        code = each.branch.code
+        renew = f"is none that HQ knows; to draw new ones: --renew {code}"
         for till in each.access.tills:
-            token = held.tills.get((each.branch.code, till.name), till.token_sha256)
-            if token != till.token_sha256 and not held.insists:
-                yield (
-                    f"branch {each.branch.code}: the desk's token of till {till.name} is none that HQ knows; "
-                    f"to draw new ones: --renew {each.branch.code}"
-                )
+            if held.tills.get((code, till.name), till.token_sha256) != till.token_sha256:
+                notes.append(f"branch {code}: the desk's token of till {till.name} {renew}")
+        salt = held.cashier_salts.get(code)
+        own = next((cashier for cashier in each.access.cashiers if cashier.name == FIRST_CASHIER), None)
+        if salt is not None and own is not None and salt != own.salt:
+            notes.append(f"branch {code}: the desk's PIN of {FIRST_CASHIER} {renew}")
+    for member in estate.members:
+        if held.members.get(member.id, member.code_sha256) != member.code_sha256:
+            notes.append(
+                f"member {member.id}: the desk's code is none that HQ knows; to draw a new one: apply without the member, "
+                "then with it"
+            )
+    yield from notes[:_NOTES_MAX]
+    if len(notes) > _NOTES_MAX:
+        yield f"and {len(notes) - _NOTES_MAX} more of the desk's tokens, PINs and codes are none that HQ knows"
 
 
 def _astray(before: Estate, after: Estate, agents: Sequence[AgentAtHq]) -> Iterator[str]:

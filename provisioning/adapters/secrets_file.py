@@ -18,12 +18,15 @@ _TURN_S_MAX = 300.0
 
 
 class SecretsFile:
+    """``path``: as people name it. Where it is a link, what it leads to is replaced, which may be on a disk chosen for it."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._real = Path(os.path.realpath(path))
 
     def read(self) -> ChainSecrets:
         """Empty where there is none. Errors: WorkFailed; ConfigurationWrong when it is damaged."""
-        content = read_private(self.path)
+        content = read_private(self._real)
         if content is None:
             return ChainSecrets()
         try:
@@ -34,15 +37,15 @@ class SecretsFile:
             ) from damaged
 
     def write(self, known: ChainSecrets) -> None:
-        write_private(self.path, known.model_dump_json(indent=2).encode())
+        write_private(self._real, known.model_dump_json(indent=2).encode())
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Only one at a time draws secrets for this file. Errors: WorkFailed when another takes too long."""
         try:
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            folder = os.open(self._real.parent, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as refused:
-            raise WorkFailed(f"cannot open the folder {self.path.parent}: {refused.strerror}") from refused
+            raise WorkFailed(f"cannot open the folder {self._real.parent}: {refused.strerror}") from refused
         try:
             _lock(folder, self.path)
             yield

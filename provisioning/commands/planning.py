@@ -71,6 +71,8 @@ def _apply_plan(
 
 def _plan_of(path: Path, written: Written, hq: FoundHq, kept: SecretsFile, renewed: Sequence[str]) -> Plan:
     inventory = written.inventory
+    # What is wrong with it is no complaint about the inventory.
+    kept.read()
     _check_renewed(path, inventory.branches, renewed)
     wanted = Wanted(
         branches=inventory.branches,

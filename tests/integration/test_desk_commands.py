@@ -121,6 +121,20 @@ class TestApply:
         assert "till till-1 gets a new token" in told
         assert "--renew PIER" in await done(operator, "plan", operator.inventory)
 
+    async def test_secrets_stay_where_a_link_leads(self, operator: Operator, tmp_path: Path) -> None:
+        """A disk chosen for them, say; and what is wrong with them is not said of the inventory."""
+        real = tmp_path / "vault" / "secrets.json"
+        real.parent.mkdir()
+        real.write_text("{")
+        operator.secrets.symlink_to(real)
+        told = await refused(operator, 2, "plan", operator.inventory)
+        assert told.startswith(f"{operator.secrets} is no file of secrets; move it away")
+        real.unlink()
+        await done(operator, "apply", operator.inventory)
+        assert operator.secrets.is_symlink()
+        assert "PIER" in json.loads(real.read_text())["branches"]
+        assert real.stat().st_mode & 0o777 == 0o600
+
 
 class TestPlans:
     async def test_a_plan_made_before_another_change_is_refused_whole(

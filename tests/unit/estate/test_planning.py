@@ -7,9 +7,9 @@ import pytest
 
 from engagement.campaign.model import Campaign
 from engagement.estate.branch import Branch
-from engagement.estate.bundle import PairedTill
+from engagement.estate.bundle import Cashier, PairedTill
 from engagement.estate.estate import Access, Estate, PutBranch, PutMembers, StopCampaign
-from engagement.estate.planning import AgentAtHq, Held, Plan, Wanted, plan_of, secured
+from engagement.estate.planning import FIRST_CASHIER, AgentAtHq, Held, Plan, Wanted, plan_of, secured
 from engagement.ids import AgentName, BranchCode, CampaignId, MemberId, TillName
 from tests.fakes import shop
 from tests.fakes.estates import access, after, branch, member, publish, put
@@ -246,6 +246,29 @@ class TestDrift:
             "agent a of branch PIER still works from bundle 1; the newest is 2",
             "not enrolled: c of branch PIER",
         )
+
+    def test_secrets_of_another_hq_are_told(self) -> None:
+        cashier = Cashier(name=FIRST_CASHIER, salt="a" * 32, pin_scrypt="b" * 64)
+        (mine,) = pier().branches
+        access = mine.access.model_copy(update={"cashiers": (cashier,)})
+        estate = pier().model_copy(
+            update={"branches": (mine.model_copy(update={"access": access}),), "members": (member("m"),)}
+        )
+        till = (PIER, TillName("till 1"))
+        held = Held(tills={till: "e" * 64}, cashier_salts={PIER: "f" * 32}, members={MemberId("m"): "f" * 64})
+        renew = "is none that HQ knows; to draw new ones: --renew PIER"
+        notes = plan(estate, wanted(branch("PIER", "a"), members=[MemberId("m")], held=held)).notes
+        assert notes[:3] == (
+            f"branch PIER: the desk's token of till till 1 {renew}",
+            f"branch PIER: the desk's PIN of cashier-1 {renew}",
+            "member m: the desk's code is none that HQ knows; to draw a new one: apply without the member, then with it",
+        )
+        own = Held(tills={till: access.tills[0].token_sha256}, cashier_salts={PIER: "a" * 32})
+        assert not [
+            note
+            for note in plan(estate, wanted(branch("PIER", "a"), held=own)).notes
+            if "none that HQ" in note
+        ]
 
     def test_a_bundle_that_hq_does_not_remember_is_told(self) -> None:
         known = AgentAtHq(name=AgentName("a"), branch=PIER, is_active=True, bundle_sequence=900)
