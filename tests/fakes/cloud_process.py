@@ -7,7 +7,7 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -99,14 +99,16 @@ class CloudHome:
 class CloudProcess:
     """``run()`` starts it, again after it has ended; what it says goes into ``output``.
 
-    ``is_warm``: it is spared the second of a fresh interpreter, which most tests are not about.
+    ``is_warm``: it is spared the second of a fresh interpreter, which most tests are not about. ``wrapper``: words before
+    its command, which then is never warm.
     """
 
-    def __init__(self, home: CloudHome, *, is_warm: bool = True) -> None:
+    def __init__(self, home: CloudHome, *, is_warm: bool = True, wrapper: Sequence[str] = ()) -> None:
         self.home = home
         self.output = home.folder / "output.txt"
         self.process: WarmProcess | subprocess.Popen[bytes] | None = None
-        self._is_warm = is_warm
+        self._is_warm = is_warm and not wrapper
+        self._wrapper = wrapper
 
     async def run(self) -> None:
         """Return once it answers."""
@@ -130,15 +132,17 @@ class CloudProcess:
         if self._is_warm:
             return WarmProcess(PROGRAM, command[3:], environment=environment, output=self.output)
         with self.output.open("ab") as output:
-            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+            return subprocess.Popen(
+                [*self._wrapper, *command], cwd=ROOT, env=environment, stdout=output, stderr=output
+            )
 
     def kill(self) -> None:
         """At once, as a cut of power would."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> int:
-        """As systemd does; the exit code."""
-        return self._end(signal.SIGTERM)
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """By default as systemd does; the exit code."""
+        return self._end(number)
 
     def _end(self, number: signal.Signals) -> int:
         if self.process is None:
@@ -150,8 +154,10 @@ class CloudProcess:
 
 
 @asynccontextmanager
-async def cloud(home: CloudHome, *, is_warm: bool = True) -> AsyncIterator[CloudProcess]:
-    process = CloudProcess(home, is_warm=is_warm)
+async def cloud(
+    home: CloudHome, *, is_warm: bool = True, wrapper: Sequence[str] = ()
+) -> AsyncIterator[CloudProcess]:
+    process = CloudProcess(home, is_warm=is_warm, wrapper=wrapper)
     try:
         await process.run()
         yield process

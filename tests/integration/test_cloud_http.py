@@ -1,6 +1,7 @@
 """The cloud as its callers meet it: a real process, TLS, agents that sign, people who sign in; killed and started again."""
 
 import asyncio
+import signal
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -322,6 +323,15 @@ async def test_it_stops_cleanly_and_starts_again(home: CloudHome) -> None:
         assert (await hq.ask("GET", "/v1/branches"))[0] == 200  # the session outlives the restart
         status, answer = await hq.send(AGENT, journal_of(2).packed())
         assert (status, answer["ack"]) == (200, 2)
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["SIGINT", "SIGINT that came ignored"])
+async def test_an_interrupt_stops_it_cleanly(home: CloudHome, ignored: bool) -> None:
+    """Ignored at its start: as in the background of a shell script."""
+    wrapper = ("sh", "-c", 'trap "" INT; exec "$@"', "sh") if ignored else ()
+    async with cloud(home, wrapper=wrapper) as running:
+        assert running.stop(signal.SIGINT) == 0
+        assert "Traceback" not in running.output.read_text()
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,16 @@ class TestSecrets:
         assert set(known.member_codes) == {member.id for member in inventory.members}
         assert after.member_codes == known.member_codes
 
+    def test_no_two_homes_have_one_in_common(self, inventory: Inventory) -> None:
+        one, other = (chain_secrets(ChainSecrets(), HomeSecrets(), inventory) for _ in range(2))
+        (code,) = (branch.code for branch in inventory.branches)
+        for till, token in one.of(code).till_tokens.items():
+            assert token != other.of(code).till_tokens[till]
+        assert one.of(code).cashiers[CASHIER] != other.of(code).cashiers[CASHIER]
+        assert not set(one.member_codes.values()) & set(other.member_codes.values())
+        first, second = home_secrets(HomeSecrets()), home_secrets(HomeSecrets())
+        assert first.hq_password != second.hq_password
+
     def test_those_of_the_first_version_stay(self, inventory: Inventory) -> None:
         (branch,) = inventory.branches
         till, member = branch.tills[0].name, inventory.members[0].id
