@@ -6,6 +6,7 @@ import signal
 import sys
 import tomllib
 from errno import EADDRINUSE, EADDRNOTAVAIL
+from importlib.metadata import version
 from pathlib import Path
 from socket import EAI_NONAME
 from typing import NoReturn
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         description="HQ: takes what the stores send, exactly once, and tells what it comes to.",
         epilog="Exit codes: 0 done, 1 the work failed, 2 the call or the configuration is wrong.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('beckon')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",

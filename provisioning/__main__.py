@@ -7,27 +7,49 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from typer.core import MarkupMode
 
-from provisioning.adapters.terminal import complain
+from provisioning.adapters.terminal import complain, say
 from provisioning.faults import ConfigurationWrong, WorkFailed
 
+# Help and complaints in plain text, as all else that these programs say.
+_PLAIN: MarkupMode = None
 beckon = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Beckon at HQ: what stores are to be, from files to every store; and one whole store on this machine.",
+    rich_markup_mode=_PLAIN,
 )
-campaign = typer.Typer(no_args_is_help=True, help="Campaigns: check files, publish, stop, list.")
+campaign = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=_PLAIN, help="Campaigns: check files, publish, stop, list."
+)
 beckon.add_typer(campaign, name="campaign")
-agent = typer.Typer(no_args_is_help=True, help="Agents: list, revoke lost ones, write off dead ones.")
+agent = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=_PLAIN, help="Agents: list, revoke lost ones, write off dead ones."
+)
 beckon.add_typer(agent, name="agent")
-hq_itself = typer.Typer(no_args_is_help=True, help="HQ itself: certify its sealing key.")
+hq_itself = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=_PLAIN, help="HQ itself: certify its sealing key, and its TLS key."
+)
 beckon.add_typer(hq_itself, name="hq")
 
 
-@beckon.callback()
-def _programs() -> None:
-    """Keeps the commands commands, however few there are."""
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"beckon {version('beckon')}")
+        raise typer.Exit
+
+
+@beckon.callback(epilog="Exit codes: 0 done, 1 the work failed, 2 the call or the configuration is wrong.")
+def _programs(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Tell the version and exit."),
+    ] = False,
+) -> None:
+    """Beckon at HQ: what stores are to be, from files to every store; and one whole store on this machine."""
 
 
 @beckon.command()
@@ -81,8 +103,10 @@ Renewed = Annotated[
 ]
 
 
-@beckon.command("check")
-def check_inventory(path: Annotated[Path, typer.Argument(metavar="INVENTORY")]) -> None:
+@beckon.command("check", short_help="Check an inventory and its campaigns, without HQ.")
+def check_inventory(
+    path: Annotated[Path, typer.Argument(metavar="INVENTORY", help="All branches of the chain (YAML).")],
+) -> None:
     """Check an inventory and the campaigns that it names; HQ is not asked.
 
     Every mistake is told at once, with its file and line.
@@ -92,9 +116,9 @@ def check_inventory(path: Annotated[Path, typer.Argument(metavar="INVENTORY")]) 
     checking.check(path)
 
 
-@beckon.command("plan")
+@beckon.command("plan", short_help="Show what `beckon apply` would change at HQ.")
 def plan_inventory(
-    path: Annotated[Path, typer.Argument(metavar="INVENTORY")],
+    path: Annotated[Path, typer.Argument(metavar="INVENTORY", help="All branches of the chain (YAML).")],
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="PLAN", help="Keep the plan in a file, for `beckon apply PLAN`."),
@@ -117,9 +141,14 @@ def plan_inventory(
     planning.plan(path, options=HqOptions(hq, hq_ca, home), out=out, secrets=secrets, renewed=renew or ())
 
 
-@beckon.command("apply")
+@beckon.command("apply", short_help="Make HQ want what an inventory says.")
 def apply_plan(
-    path: Annotated[Path, typer.Argument(metavar="INVENTORY|PLAN")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INVENTORY|PLAN", help="An inventory (YAML), or what `beckon plan --out` wrote."
+        ),
+    ],
     hq: HqUrl = None,
     hq_ca: HqCa = None,
     home: HomeFolder = None,
@@ -138,7 +167,7 @@ def apply_plan(
     planning.apply(path, options=HqOptions(hq, hq_ca, home), secrets=secrets, renewed=renew or ())
 
 
-@campaign.command("list")
+@campaign.command("list", short_help="List the campaigns at HQ, or the shipped ones.")
 def list_campaigns(
     shipped: Annotated[
         bool, typer.Option("--shipped", help="Those that come with this version, with their files.")
@@ -157,8 +186,12 @@ def list_campaigns(
         campaigns.list_at_hq(HqOptions(hq, hq_ca, home))
 
 
-@campaign.command("check")
-def check_campaigns(paths: Annotated[list[Path], typer.Argument(metavar="FILE...")]) -> None:
+@campaign.command("check", short_help="Check campaign files, without HQ.")
+def check_campaigns(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Campaigns (YAML), one in each file.")
+    ],
+) -> None:
     """Check campaign files, and that no two of them share an id or a number."""
     from provisioning.commands import campaigns
 
@@ -167,7 +200,9 @@ def check_campaigns(paths: Annotated[list[Path], typer.Argument(metavar="FILE...
 
 @campaign.command("publish")
 def publish_campaigns(
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE...")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Campaigns (YAML), one in each file.")
+    ],
     hq: HqUrl = None,
     hq_ca: HqCa = None,
     home: HomeFolder = None,
@@ -184,7 +219,7 @@ def publish_campaigns(
 
 @campaign.command("stop")
 def stop_campaign(
-    id: Annotated[str, typer.Argument(metavar="ID")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="As `beckon campaign list` tells it.")],
     honour_issued: Annotated[
         bool, typer.Option("--honour-issued", help="Coupons that were given out are still redeemed.")
     ] = False,
@@ -199,7 +234,7 @@ def stop_campaign(
     campaigns.stop(id, honour_issued=honour_issued, options=HqOptions(hq, hq_ca, home))
 
 
-@agent.command("list")
+@agent.command("list", short_help="List HQ's agents, and what ails them.")
 def list_agents(hq: HqUrl = None, hq_ca: HqCa = None, home: HomeFolder = None) -> None:
     """List HQ's agents: name, branch, state, last contact, records that wait there, and what ails them.
 
@@ -211,9 +246,11 @@ def list_agents(hq: HqUrl = None, hq_ca: HqCa = None, home: HomeFolder = None) -
     agents.list_all(HqOptions(hq, hq_ca, home))
 
 
-@agent.command("revoke")
+@agent.command("revoke", short_help="Let lost or stolen machines speak to HQ no more.")
 def revoke_agents(
-    names: Annotated[list[str], typer.Argument(metavar="AGENT...")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="AGENT...", help="As `beckon agent list` tells them.")
+    ],
     hq: HqUrl = None,
     hq_ca: HqCa = None,
     home: HomeFolder = None,
@@ -225,9 +262,11 @@ def revoke_agents(
     agents.revoke(names, HqOptions(hq, hq_ca, home))
 
 
-@agent.command("write-off")
+@agent.command("write-off", short_help="Count as spent what dead machines hold.")
 def write_off_agents(
-    names: Annotated[list[str], typer.Argument(metavar="AGENT...")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="AGENT...", help="As `beckon agent list` tells them.")
+    ],
     hq: HqUrl = None,
     hq_ca: HqCa = None,
     home: HomeFolder = None,
@@ -244,7 +283,7 @@ def write_off_agents(
     agents.write_off(names, HqOptions(hq, hq_ca, home))
 
 
-@hq_itself.command("certify")
+@hq_itself.command("certify", short_help="Sign HQ's sealing key with the root.")
 def certify_hq(
     root: Annotated[
         Path | None,
@@ -270,9 +309,11 @@ def certify_hq(
     certifying.certify_hq(HqOptions(hq, hq_ca, home), root=root, replace_root=replace_root)
 
 
-@hq_itself.command("tls")
+@hq_itself.command("tls", short_help="Sign HQ's request for a TLS certificate.")
 def certify_tls(
-    request: Annotated[Path, typer.Argument(metavar="REQUEST")],
+    request: Annotated[
+        Path, typer.Argument(metavar="REQUEST", help="What `openssl req -new` wrote at HQ (PEM).")
+    ],
     root: Annotated[
         Path,
         typer.Option(
@@ -292,8 +333,8 @@ def certify_tls(
 
 @beckon.command("enrol")
 def enrol_box(
-    branch: Annotated[str, typer.Argument(metavar="BRANCH")],
-    agent: Annotated[str, typer.Argument(metavar="AGENT")],
+    branch: Annotated[str, typer.Argument(metavar="BRANCH", help="Its `code` in the inventory.")],
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its `name` in that branch.")],
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="HOST:PORT", help="Where the box is, instead of looking for it."),

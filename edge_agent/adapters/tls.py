@@ -46,11 +46,19 @@ def load_server_tls(certificate: Path, key: Path) -> ServerTls:
     try:
         context.load_cert_chain(certificate, key)
         ends_at = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
-    except (OSError, ssl.SSLError, ValueError) as failure:
+    except (OSError, ValueError) as failure:
         raise CertificateRefused(
-            f"tls_certificate {certificate} with tls_key {key}: {failure}; needs a PEM chain and its PEM key"
+            f"tls_certificate {certificate} with tls_key {key}: {_because(failure)}; needs a PEM chain and its PEM key"
         ) from failure
     return ServerTls(context, to_ms(ends_at))
+
+
+def _because(failure: OSError | ValueError) -> str:
+    """In words; numbers and lines of the library's source tell nobody anything."""
+    if isinstance(failure, ssl.SSLError) and failure.reason:
+        is_others = failure.reason == "KEY_VALUES_MISMATCH"
+        return "the key is another certificate's" if is_others else f"not readable ({failure.reason})"
+    return getattr(failure, "strerror", None) or str(failure)
 
 
 def own_server_tls(path: Path, hosts: Sequence[str]) -> ServerTls:

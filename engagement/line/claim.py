@@ -107,6 +107,11 @@ def parse_claim(text: str) -> Claim:
     """
     address, slash, typed = text[:CLAIM_CHARS_MAX].strip().rpartition("/")
     if not slash:
+        # A code of the first form is whole or none: whoever left something away has one of today's before them.
+        if len(bare(typed)) != _OLD_LETTERS:
+            raise MalformedClaim(
+                f"a claim code is HQ's address, a slash, and {_LETTERS} letters and digits, as HQ printed it; there is no slash"
+            )
         return make_claim(_checked(typed, _OLD_LETTERS, _old_check))
     address = address.lower().removeprefix(_SCHEME)
     if not is_address(address):

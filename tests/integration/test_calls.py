@@ -1,6 +1,7 @@
 """How the programs are called: each explains itself, and a wrong call ends with code 2 and says what was wrong."""
 
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,15 @@ def test_a_command_that_there_is_not_is_a_wrong_call(tmp_path: Path, name: str) 
 def test_each_program_goes_by_its_name_and_by_its_module() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {name: f"{module}.__main__:main" for name, module in PROGRAMS.items()}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_each_tells_its_version(tmp_path: Path, name: str) -> None:
+    assert call(tmp_path, PROGRAMS[name], "--version") == (0, f"{name} {version('beckon')}\n", "")
+
+
+def test_beckons_help_is_plain_text_without_types_of_its_language(tmp_path: Path) -> None:
+    for command in ([], ["plan"], ["enrol"]):
+        _, said, _ = call(tmp_path, PROGRAMS["beckon"], *command, "--help")
+        assert said.isascii(), "no frames"
+        assert "<bool>" not in said

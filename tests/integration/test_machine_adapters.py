@@ -174,6 +174,15 @@ def test_a_certificate_that_is_none_is_refused_with_its_files(tmp_path: Path) ->
         load_server_tls(certificate, key)
 
 
+def test_a_key_that_is_missing_or_anothers_is_told_in_words(tmp_path: Path) -> None:
+    for name in ("one.pem", "other.pem"):
+        own_server_tls(tmp_path / name, ["store.test"])
+    with pytest.raises(CertificateRefused, match="the key is another certificate's"):
+        load_server_tls(tmp_path / "one.pem", tmp_path / "other.pem")
+    with pytest.raises(CertificateRefused, match=r"key\.pem: No such file or directory;"):
+        load_server_tls(tmp_path / "one.pem", tmp_path / "key.pem")
+
+
 def test_an_own_certificate_is_made_once_for_its_hosts_and_never_ends(tmp_path: Path) -> None:
     path, hosts = tmp_path / "own.pem", ["192.0.2.7", "192.0.2.7", "store.test"]
     made = own_server_tls(path, hosts)

@@ -181,3 +181,8 @@ def test_sizes_are_exact() -> None:
         request_mac(OLD, public_key=bytes(31), nonce=bytes(16))
     with pytest.raises(ValueError, match="entropy"):
         make_claim(bytes(14))
+
+
+def test_a_code_without_its_address_is_told_what_is_missing() -> None:
+    with pytest.raises(MalformedClaim, match=r"HQ's address, a slash, and 44 letters .* no slash"):
+        parse_claim("KCV0-1GTH-Y6M8-ZGEJ-0QJY-ZYY2-6CS9-A1HZ-762M-9Q79-1F2E")
