@@ -36,14 +36,14 @@ async def main():
         def changed(zeroconf, service_type, name, state_change):
             changes.put_nowait((name, state_change))
         browser = AsyncServiceBrowser(zeroconf.zeroconf, "_beckon._tcp.local.", handlers=[changed])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 name, change = await changes.get()
                 if change is ServiceStateChange.Removed:
                     print("gone", flush=True)
                     break
                 info = AsyncServiceInfo("_beckon._tcp.local.", name)
-                await info.async_request(zeroconf.zeroconf, 3000)
+                await info.async_request(zeroconf.zeroconf, 20_000)
                 told = {key.decode(): value.decode() for key, value in info.properties.items()}
                 where = [name, info.parsed_addresses()[0], info.port]
                 print(json.dumps([*where, told]), flush=True)

@@ -155,7 +155,7 @@ async def test_a_mini_pc_that_knows_nothing_serves_its_setting_up_until_it_is_st
             async with session.get(f"https://127.0.0.1:{home.port}/health") as answer:
                 return [issue["code"] for issue in (await answer.json())["issues"]]
 
-        await eventually(lambda: machine.line.not_enrolled_because, within_s=10)
+        await eventually(lambda: machine.line.not_enrolled_because)
         assert await codes() == ["not_set_up"]
     machine.stop.set()
     assert await asyncio.wait_for(starting, 10) is None
