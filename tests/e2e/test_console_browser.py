@@ -115,6 +115,12 @@ async def test_a_coupon_is_found_by_its_code(chromium: Browser, hq: Desk) -> Non
         await expect(page.locator(".timeline li")).to_have_count(2)
         await expect(page.locator(".timeline .coupon_redeemed")).to_contain_text("till-1 · Li")
         assert CODE not in page.url
+        for typed in ("123", CODE):
+            await expect(page.locator("#code")).to_be_focused()
+            await page.keyboard.type(typed)
+            async with page.expect_navigation():
+                await page.keyboard.press("Enter")
+        await expect(page.locator(".timeline li")).to_have_count(2)
 
 
 async def test_everything_works_without_scripts(chromium: Browser, hq: Desk) -> None:

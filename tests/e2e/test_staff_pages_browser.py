@@ -159,6 +159,13 @@ async def test_coupon_page_tells_its_story(server: StaffServer, chromium: Browse
         await expect(page.locator(".timeline li")).to_have_count(1)
         await expect(page.locator(".pill")).to_have_text("usable")
         assert given.short_code not in page.url
+        mistyped = given.short_code[:-1] + ("0" if given.short_code[-1] != "0" else "1")
+        await expect(page.locator("#code")).to_have_value("")
+        await scan(page, mistyped)
+        await expect(page.get_by_role("alert")).to_be_visible()
+        await expect(page.locator("#code")).to_have_value(mistyped)
+        await scan(page, given.short_code)
+        await expect(page.locator(".timeline li")).to_have_count(1)
 
 
 @pytest.mark.parametrize("width", [PHONE["width"], 768, 1024, 1280])

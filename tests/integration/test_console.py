@@ -3,6 +3,7 @@
 import asyncio
 import re
 from html import unescape
+from time import time
 
 import pytest
 from aiohttp import ClientResponse
@@ -17,6 +18,7 @@ from tests.fakes.cloud_process import PASSWORD, USER, CloudProcess, Desk
 from tests.fakes.happenings import consented, issued, money, redeemed
 from tests.fakes.hq import AGENT, HARBOUR, Journal
 from tests.fakes.plain_browser import PlainBrowser
+from tests.fakes.shop import moment
 from tests.house.tree import ROOT
 
 DAY = "/?from=2026-11-21&to=2026-11-21"
@@ -244,6 +246,24 @@ async def test_one_coupons_life(visitor: PlainBrowser, hq: Desk) -> None:
         assert response.status == 404
         assert said in html
         assert "<b>" not in html.replace("<b>Beckon", "").replace(f"<b>{USER}", "")
+
+
+@pytest.mark.parametrize(("honour", "says"), [(True, "Can be redeemed"), (False, "Refused at the tills")])
+async def test_a_coupon_of_a_stopped_campaign_says_what_tills_do(
+    visitor: PlainBrowser, hq: Desk, honour: bool, says: str
+) -> None:
+    await visitor.sign_in()
+    journal = Journal()
+    journal.add(issued(1, now=moment(int(time() * 1000))))
+    await hq.send(AGENT, journal.packed())
+    stop = {"honour_issued": honour}
+    await hq.ask("POST", "/v1/campaigns/welcome/stop", stop, route="/v1/campaigns/{id}/stop")
+    _, html = await visitor.post("/coupon", {"code": code_of(1)})
+    standing = html.partition('data-of="standing"')[2].partition("</p>")[0]
+    assert says in standing
+    assert "Stopped everywhere" in html
+    assert 'href="/agents/harbour-1"' in html
+    assert 'href="/campaigns/welcome"' in html
 
 
 async def test_chinese_by_the_browser_or_by_choice(still_visitor: PlainBrowser) -> None:

@@ -194,13 +194,13 @@ async def _coupon(page: Page) -> web.StreamResponse:
     """A coupon's story. The code comes in a form's body: an address would stay in the browser's history."""
     code = str((await read_form(page.request)).get("code", ""))[: CODE_CHARS_MAX + 1]
     if not code.strip():
-        return page.answer("coupon.html", {"story": None, "notice": None})
+        return page.answer("coupon.html", {"story": None, "notice": None, "typed": ""})
     story = await page.parts.redeeming.story(code, till=page.till)
     if isinstance(story, Refusal):
         words = refusal_sentences(story, page.wording, page.parts.zone)
         notice = Notice("refused", words.cashier, words.remedy)
-        return page.answer("coupon.html", {"story": None, "notice": notice})
-    return page.answer("coupon.html", {"story": story, "notice": None} | _told(page, story))
+        return page.answer("coupon.html", {"story": None, "notice": notice, "typed": code})
+    return page.answer("coupon.html", {"story": story, "notice": None, "typed": ""} | _told(page, story))
 
 
 def _told(page: Page, story: CouponStory) -> dict[str, object]:

@@ -25,13 +25,19 @@ async def look_up(page: Page) -> web.StreamResponse:
 
 
 def _life(page: Page, found: CouponView) -> dict[str, object]:
-    """Instants are the branch's own."""
+    """Instants are the branch's own. A coupon that could be redeemed but for its campaign's stop is ``stopped``."""
     branch = next((each for each in page.parts.overview.branches() if each.code == found.agent.branch), None)
     zone = branch.zone_info if branch else ZoneInfo("UTC")
     issued = next((line for line in found.lines if line.what == "coupon_issued"), found.lines[0])
     names = {campaign.id: campaign for campaign, _ in page.parts.overview.campaigns()}
     campaign = names.get(issued.campaign) if issued.campaign else None
+    stop = page.parts.overview.stop_of(campaign.id) if campaign else None
+    is_refused = found.standing == "active" and stop is not None and not stop.honour_issued
     return {
+        "standing": "stopped" if is_refused else found.standing,
+        "stop": stop,
+        "stopped_ago": page.ago(stop.at_ms) if stop else "",
+        "campaign": campaign.id if campaign else None,
         "title": campaign.title[page.wording.language] if campaign else issued.campaign or found.coupon,
         "branch": branch.name if branch else found.agent.branch,
         "until_ms": issued.not_after_ms,
