@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         if args.command == "backup":
             return _back_up(settings, args.file)
         if args.command == "restore":
-            return _restore(settings, args.file, args.also)
+            return _restore(settings, args.file, args.also, over_another=args.over_another)
         if args.command == "user":
             return main_user(args, settings)
     except PermissionError as denied:
@@ -88,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         help="wait for this agent too, which was enrolled after the backup; may be repeated. Needed only where the "
         "database of before is lost: what such an agent holds would otherwise be granted once more to others",
     )
+    restore.add_argument(
+        "--over-another",
+        action="store_true",
+        help="also where FILE is of another HQ than the database that is there, as after HQ had to begin anew without a backup: "
+        "what was published, stopped and granted by either then counts",
+    )
     for command in (run, backup, restore, add_user_parser(commands)):
         command.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
     return parser
@@ -116,7 +122,7 @@ def _back_up(settings: Settings, target: Path) -> int:
     return EXIT_DONE
 
 
-def _restore(settings: Settings, backup: Path, also: list[str]) -> int:
+def _restore(settings: Settings, backup: Path, also: list[str], *, over_another: bool) -> int:
     from cloud_api.adapters.sqlite.backup import BackupRefused, restore
     from cloud_api.adapters.sqlite.file import DatabaseRefused
     from cloud_api.app import DATABASE_FILE
@@ -129,7 +135,13 @@ def _restore(settings: Settings, backup: Path, also: list[str]) -> int:
         )
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        restored = restore(settings.home / DATABASE_FILE, backup, now_ms=SystemClock().now_ms(), also=also)
+        restored = restore(
+            settings.home / DATABASE_FILE,
+            backup,
+            now_ms=SystemClock().now_ms(),
+            also=also,
+            over_another=over_another,
+        )
     except PermissionError:
         raise
     except (BackupRefused, DatabaseRefused, OSError) as failure:

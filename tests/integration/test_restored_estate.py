@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_api.adapters.sqlite.backup import back_up, restore
+from cloud_api.adapters.sqlite.backup import BackupRefused, back_up, restore
 from cloud_api.adapters.sqlite.file import prepare
 from engagement.campaign.model import Campaign
 from tests.fakes import shop
@@ -150,3 +150,75 @@ def test_a_restore_that_was_cut_short_undoes_nothing_either(database: Path, copy
     restore(database, copy, now_ms=NOON_MS)
     assert run(database, "SELECT state FROM agents WHERE name = 'park-1'") == [("revoked",)]
     assert run(database, "SELECT campaign FROM stops") == [("welcome",)]
+
+
+def lease(database: Path, agent: str, epoch: str, granted: int, returned: int = 0, used: int = 0) -> None:
+    """A ledger file's lease of WELCOME, as its last request left it; the pool is whatever all of them come to."""
+    run(database, "REPLACE INTO lease_desks VALUES (?, ?, ?, 'digest', 0)", agent, epoch, granted)
+    totals = [each for units in (granted, returned, used) for each in (units, 100 * units)]
+    run(
+        database,
+        "REPLACE INTO lease_accounts VALUES (?, ?, 'welcome', ?, ?, ?, ?, ?, ?)",
+        agent,
+        epoch,
+        *totals,
+    )
+    run(database, "DELETE FROM lease_pools")
+    pool = "SELECT 'welcome', sum(granted_units - returned_units), sum(granted_minor - returned_minor) FROM lease_accounts"
+    run(database, f"INSERT INTO lease_pools {pool}")
+
+
+def test_what_was_granted_and_returned_since_is_known(database: Path, tmp_path: Path) -> None:
+    """Also of a ledger file that its agent lost: no request will ever tell of it."""
+    lease(database, "harbour-1", "a" * 16, 5)
+    lease(database, "park-1", "b" * 16, 9)
+    back_up(database, tmp_path / "copy")
+    lease(database, "harbour-1", "a" * 16, 20, used=12)
+    lease(database, "harbour-1", "c" * 16, 7)
+    lease(database, "park-1", "b" * 16, 9, returned=4)
+    run(database, "UPDATE lease_desks SET is_written_off = 1 WHERE epoch = ?", "a" * 16)
+    books = "SELECT agent, epoch, granted_units, returned_units, used_units FROM lease_accounts ORDER BY 1, 2"
+    desks = "SELECT agent, epoch, number, is_written_off FROM lease_desks ORDER BY 1, 2"
+    before = [run(database, each) for each in (books, desks)]
+    restore(database, tmp_path / "copy", now_ms=NOON_MS)
+    assert [run(database, each) for each in (books, desks)] == before
+    assert run(database, "SELECT units, minor FROM lease_pools") == [(32, 3200)]
+    assert run(database, "SELECT is_fenced FROM lease_fence") == [(1,)], (
+        "the file may be older than what agents hold"
+    )
+
+
+def test_a_newer_backup_is_not_set_back_by_an_older_database(database: Path, tmp_path: Path) -> None:
+    lease(database, "harbour-1", "a" * 16, 5)
+    old = database.read_bytes()
+    lease(database, "harbour-1", "a" * 16, 20, used=12)
+    back_up(database, tmp_path / "copy")
+    database.write_bytes(old)
+    restore(database, tmp_path / "copy", now_ms=NOON_MS)
+    assert run(database, "SELECT granted_units, used_units FROM lease_accounts") == [(20, 12)]
+    assert run(database, "SELECT number FROM lease_desks") == [(20,)]
+
+
+def test_what_another_hq_published_does_not_get_mixed_in(database: Path, copy: Path, tmp_path: Path) -> None:
+    """As of a trial's HQ whose backup somebody took for this one's."""
+    (tmp_path / "trial").mkdir()
+    other = tmp_path / "trial" / "hq.db"
+    prepare(other, now_ms=NOON_MS + 1)
+    restore(other, copy, now_ms=NOON_MS)
+    other.unlink()
+    prepare(other, now_ms=NOON_MS + 1)
+    publish(other, WELCOME.model_copy(update={"edition": 7}))
+    before = other.read_bytes()
+    with pytest.raises(BackupRefused, match="another HQ"):
+        restore(other, copy, now_ms=NOON_MS)
+    assert other.read_bytes() == before
+    assert sorted(path.name for path in other.parent.glob("hq.db*") if "replaced" not in path.name) == [
+        "hq.db",
+        "hq.db.lock",
+    ]
+    editions = "SELECT edition FROM campaigns ORDER BY 1"
+    restore(other, copy, now_ms=NOON_MS, over_another=True)
+    assert run(other, editions) == [(1,), (7,)]
+    other.rename(tmp_path / "trial" / "moved away")
+    restore(other, copy, now_ms=NOON_MS)
+    assert run(other, editions) == [(1,)]

@@ -9,7 +9,7 @@ place. A restore that fails leaves whatever there was.
 import fcntl
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -74,10 +74,13 @@ def back_up(database: Path, target: Path) -> int:
     return target.stat().st_size
 
 
-def restore(database: Path, backup: Path, *, now_ms: int, also: Collection[str] = ()) -> Restored:
+def restore(
+    database: Path, backup: Path, *, now_ms: int, also: Collection[str] = (), over_another: bool = False
+) -> Restored:
     """Put a backup in the database's place; the cloud must be stopped. What was there stays, under another name.
 
-    ``also``: agents to wait for beside those that are found, where the database that knew them is lost.
+    ``also``: agents to wait for beside those that are found, where the database that knew them is lost. ``over_another``:
+    also where the backup is of another HQ than what is there; what lasts of both then counts.
     Errors: BackupRefused; DatabaseRefused while another process has the database; OSError.
     """
     with held_for_this_process(database):
@@ -93,6 +96,8 @@ def restore(database: Path, backup: Path, *, now_ms: int, also: Collection[str] 
                 prepare(part, now_ms=now_ms)
                 with closing(sqlite3.connect(part, isolation_level=None)) as connection:
                     known = _names(connection)
+                    if not over_another:
+                        _demand_same_hq(backup, lasting_in(connection), {database: as_replaced, new: as_cut})
                     _fence(connection, former | known, lasting)
                 with _opened(part, os.O_RDWR) as handle:
                     hand_over(handle, database.parent)
@@ -102,6 +107,16 @@ def restore(database: Path, backup: Path, *, now_ms: int, also: Collection[str] 
         replaced = _set_aside(database, now_ms)
         _put_in_place(new, database)
         return Restored(replaced, sorted(known | former), sorted(former - known))
+
+
+def _demand_same_hq(backup: Path, lasting: Lasting, left: Mapping[Path, Lasting]) -> None:
+    """Or one HQ's editions, stops and numbers would be the other's from then on. Errors: BackupRefused."""
+    for path, found in left.items():
+        if found.is_something and not found.is_of(lasting):
+            raise BackupRefused(
+                f"{backup} is of another HQ than {path}, of which what was published, stopped and granted would count on. "
+                f"Move {path} away first; or, where both are of one chain that began anew, add --over-another"
+            )
 
 
 def _opened_to_read(path: Path) -> sqlite3.Connection:

@@ -2,7 +2,8 @@
 
 Agents hold newer bundles than a backup knows: the estate goes on above every sequence that was ever given out, or a stop
 made next would bear the number of a bundle that an agent has already. What is for ever stays so: agents' numbers,
-published campaigns and stops. A key that was taken from an agent, or replaced, does not come back; neither do claim codes
+published campaigns and stops. What was granted, returned, used and written off are totals that only rise, also of a ledger
+file that its agent has lost by now, so that nobody else remembers. A key that was taken from an agent, or replaced, does not come back; neither do claim codes
 that were used since, nor sessions that somebody ended: without the replaced database, none of either.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 
 # More than anybody changes the estate between a backup and its restore, where no replaced database tells how often.
 _REVISIONS_AHEAD = 1_000_000
+_TOTALS = tuple(f"{total}_{unit}" for total in ("granted", "returned", "used") for unit in ("units", "minor"))
 _READS = {
     "numbers": "SELECT agent, number FROM numbers",
     "campaigns": "SELECT id, edition, number, body FROM campaigns",
@@ -21,6 +23,9 @@ _READS = {
     "codes": "SELECT id FROM claims WHERE used_ms IS NULL",
     "sessions": "SELECT token_sha256 FROM sessions",
     "revisions": "SELECT revision FROM estate",
+    "desks": "SELECT agent, epoch, number, request_sha256, is_written_off FROM lease_desks",
+    "accounts": f"SELECT agent, epoch, campaign, {', '.join(_TOTALS)} FROM lease_accounts",  # noqa: S608  names of ours
+    "birth": "SELECT applied_ms FROM migrations WHERE number = 1",
 }
 # What is good only while it is there, and how it ends.
 _ENDS = {
@@ -39,6 +44,16 @@ class Lasting:
         """Both: what is written last stands; what has ended in the newer one has ended."""
         both = {what: [*older.of(what), *self.of(what)] for what in _READS}
         return Lasting(both | {what: list((self if what in self.rows else older).of(what)) for what in _ENDS})
+
+    @property
+    def is_something(self) -> bool:
+        """Whether there is anything of a chain in it, and not only what every new database has."""
+        return any(self.rows.get(what) for what in ("numbers", "campaigns", "keys", "accounts"))
+
+    def is_of(self, other: "Lasting") -> bool:
+        """Whether both are of one HQ, as far as they tell: when it first began is in each of its backups."""
+        mine, others = {*self.of("birth")}, {*other.of("birth")}
+        return not (mine and others) or bool(mine & others)
 
     def of(self, what: str) -> Iterable[tuple[object, ...]]:
         return self.rows.get(what, ())
@@ -75,6 +90,23 @@ def keep_lasting(connection: sqlite3.Connection, lasting: Lasting) -> None:
     connection.executemany(
         "UPDATE agents SET state = ?2, public_key = ?3, enrolled_ms = ?4 WHERE name = ?1 AND ?2 <> 'claimed'",
         lasting.of("keys"),
+    )
+    connection.executemany(
+        "INSERT INTO lease_desks (agent, epoch, number, request_sha256, is_written_off) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (agent, epoch) DO UPDATE SET number = excluded.number, request_sha256 = excluded.request_sha256,"
+        " is_written_off = excluded.is_written_off WHERE excluded.number >= number",
+        lasting.of("desks"),
+    )
+    raised = ", ".join(f"{total} = max({total}, excluded.{total})" for total in _TOTALS)
+    connection.executemany(
+        f"INSERT INTO lease_accounts (agent, epoch, campaign, {', '.join(_TOTALS)})"  # noqa: S608  names of ours
+        f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (agent, epoch, campaign) DO UPDATE SET {raised}",
+        lasting.of("accounts"),
+    )
+    connection.execute("DELETE FROM lease_pools")
+    connection.execute(
+        "INSERT INTO lease_pools SELECT campaign, sum(granted_units - returned_units), sum(granted_minor - returned_minor)"
+        " FROM lease_accounts GROUP BY campaign"
     )
     for what, end in _ENDS.items():
         connection.executemany(end, set(connection.execute(_READS[what])) - set(lasting.of(what)))
