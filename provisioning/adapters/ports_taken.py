@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _LISTENING = "0A"
+# Enough to know which program it is, and on which folder it works.
+_COMMAND_CHARS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,15 @@ def holder_of(port: int) -> Holder:
         with suppress(OSError):
             for handle in (folder / "fd").iterdir():
                 if _link(handle) in wanted:
-                    words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                    return Holder(int(folder.name), " ".join(words).strip())
+                    return Holder(int(folder.name), _in_a_line((folder / "cmdline").read_bytes()))
     return Holder(None, None)
+
+
+def _in_a_line(words: bytes) -> str:
+    """What a process was started as, for a terminal: it may be a whole script, or say anything else."""
+    text = words.decode(errors="replace").replace("\0", " ")
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return line if len(line) <= _COMMAND_CHARS_MAX else f"{line[:_COMMAND_CHARS_MAX]}..."
 
 
 def _link(handle: Path) -> str:
