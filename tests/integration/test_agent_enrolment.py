@@ -58,6 +58,16 @@ def test_a_code_that_root_types_is_the_services_to_read(settings: Path) -> None:
     assert (claim.st_uid, claim.st_gid) == (1234, 1235)
 
 
+def test_a_code_is_not_written_through_a_link(settings: Path) -> None:
+    home, victim = settings.parent / "agent", settings.parent / "victim"
+    home.mkdir()
+    victim.write_text("precious")
+    (home / "claim.txt.new").symlink_to(victim)
+    assert main(["enrol", CODE, "--config", str(settings)]) == 1
+    assert victim.read_text() == "precious"
+    assert main(["enrol", CODE, "--config", str(settings)]) == 0, "the link is gone"
+
+
 def test_a_mistyped_code_is_said_and_not_put_there(
     settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
