@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from engagement.estate.branch import Branch
 from engagement.estate.estate import Change, Estate
-from engagement.estate.planning import AgentAtHq
+from engagement.estate.noting import AgentAtHq
 from engagement.ids import AgentName, BranchCode, CampaignId
 
 

@@ -43,7 +43,7 @@ _HEX: Final = re.compile(r"^\^\[0-9a-fA-F\]\{(\d+)\}\$$")
 _ALLOWED: Final[Mapping[str, str]] = {
     "string_type": _TEXT,
     "string_unicode": "text that can be written as UTF-8",
-    "string_too_short": "at least {min_length} character(s) that can be seen",
+    "string_too_short": "a text that is not empty",
     "string_too_long": "at most {max_length} characters",
     "int_type": _WHOLE,
     "int_parsing": _WHOLE,
@@ -103,7 +103,9 @@ def _of_pattern(pattern: str) -> str:
 
 def _beside(found: object) -> str:
     """Of a scalar: a whole mapping says nothing that its line does not say better."""
-    return "" if isinstance(found, dict | list | tuple) else f" (value {_shown(found)})"
+    if isinstance(found, dict | list | tuple):
+        return ""
+    return f" (value {_shown(found).removeprefix('the number ').removeprefix('the date ')})"
 
 
 def _shown(found: object) -> str:

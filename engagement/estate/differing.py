@@ -15,6 +15,7 @@ from engagement.estate.beacon import (
     IBeaconIdentity,
 )
 from engagement.estate.branch import Agent, Branch, Receiver
+from engagement.estate.bundling import misfit, runs_in
 from engagement.money import plain_amount
 
 
@@ -57,6 +58,16 @@ def branch_lines(before: Branch, after: Branch) -> Iterator[str]:
     ]
     for line in lines or ("what it lists stands in another order",):
         yield f"~ branch {after.code}: {line}"
+
+
+def lost_campaigns(before: Branch, after: Branch, campaigns: Iterable[Campaign]) -> Iterator[str]:
+    """Those of them that ran in the branch and do no more, which nobody would notice but by winning nothing."""
+    if (before.currency, before.zones, before.campaigns) == (after.currency, after.zones, after.campaigns):
+        return
+    for campaign in campaigns:
+        if runs_in(campaign, before) and not runs_in(campaign, after):
+            because = misfit(campaign, after) or "the branch does not list it"
+            yield f"campaign {campaign.id} runs there no more: {because}"
 
 
 def _field_lines(before: Branch, after: Branch) -> Iterator[str]:

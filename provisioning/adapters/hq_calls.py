@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from engagement.estate.branch import Branch
 from engagement.estate.estate import Change, Estate
-from engagement.estate.planning import AgentAtHq
+from engagement.estate.noting import AgentAtHq
 from engagement.ids import AgentName, BranchCode, CampaignId
 from provisioning.adapters.estate_text import NoEstate, estate_of
 from provisioning.ports import (

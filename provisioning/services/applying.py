@@ -10,7 +10,8 @@ from typing import Protocol
 
 from engagement.campaign.model import Campaign
 from engagement.estate.estate import Change
-from engagement.estate.planning import FIRST_CASHIER, Plan, Wanted, plan_of, secured
+from engagement.estate.noting import FIRST_CASHIER
+from engagement.estate.planning import Plan, Wanted, plan_of, secured
 from provisioning.faults import ConfigurationWrong
 from provisioning.ports import HqEstate, HqRefused, HqSilent
 from provisioning.services.chain_secrets import (

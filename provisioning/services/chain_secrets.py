@@ -14,7 +14,8 @@ from pydantic import Field
 
 from engagement.estate.bundle import Cashier, EnrolledMember, PairedTill
 from engagement.estate.estate import Access, DropBranch, PutBranch, PutMembers, Step
-from engagement.estate.planning import Held, Lack, Plan
+from engagement.estate.noting import Held
+from engagement.estate.planning import Lack, Plan
 from engagement.ids import BranchCode, CashierName, MemberId, TillName
 from engagement.values import Value
 from engagement.visitor.visitor import normal_member_code

@@ -13,7 +13,8 @@ from pydantic import Field
 from engagement.campaign.model import Campaign
 from engagement.estate.branch import Branch
 from engagement.estate.inventory import Inventory
-from engagement.estate.planning import FIRST_CASHIER, Lack, Plan, Wanted
+from engagement.estate.noting import FIRST_CASHIER
+from engagement.estate.planning import Lack, Plan, Wanted
 from engagement.ids import AgentName, BranchCode, MemberId, TillName
 from engagement.values import Value
 from provisioning.faults import ConfigurationWrong

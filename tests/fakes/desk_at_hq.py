@@ -8,7 +8,7 @@ from typing_extensions import override
 from engagement.estate.branch import Branch
 from engagement.estate.changing import changed
 from engagement.estate.estate import Change, Estate, StopCampaign
-from engagement.estate.planning import AgentAtHq
+from engagement.estate.noting import AgentAtHq
 from engagement.ids import BranchCode, CampaignId
 from provisioning.ports import CampaignAtHq, HqEstate, HqMoved, HqRefused, HqSilent, Stopped
 from provisioning.services.chain_secrets import ChainSecrets

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from engagement.campaign.model import Campaign
 from engagement.estate.bundle import Bundle
 from engagement.estate.inventory import Inventory
-from engagement.estate.planning import FIRST_CASHIER, Lack
+from engagement.estate.noting import FIRST_CASHIER
+from engagement.estate.planning import Lack
 from provisioning.services.chain_secrets import ChainSecrets, hashed_access, hashed_members
 
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from engagement.estate.branch import Branch
 from engagement.estate.estate import Access, Estate, PutBranch
-from engagement.estate.planning import Held, Plan, Wanted, plan_of, secured
+from engagement.estate.noting import Held
+from engagement.estate.planning import Plan, Wanted, plan_of, secured
 from engagement.ids import BranchCode, MemberId, TillName
 from tests.fakes import shop
 from tests.fakes.estates import access, branch, member, tried

@@ -9,7 +9,8 @@ from engagement.campaign.model import Campaign
 from engagement.estate.branch import Branch
 from engagement.estate.bundle import Cashier, PairedTill
 from engagement.estate.estate import Access, Estate, PutBranch, PutMembers, StopCampaign
-from engagement.estate.planning import FIRST_CASHIER, AgentAtHq, Held, Plan, Wanted, plan_of, secured
+from engagement.estate.noting import FIRST_CASHIER, AgentAtHq, Held
+from engagement.estate.planning import Plan, Wanted, plan_of, secured
 from engagement.ids import AgentName, BranchCode, CampaignId, MemberId, TillName
 from tests.fakes import shop
 from tests.fakes.estates import access, after, branch, member, publish, put
@@ -246,6 +247,41 @@ class TestDrift:
             "agent a of branch PIER still works from bundle 1; the newest is 2",
             "not enrolled: c of branch PIER",
         )
+
+    def test_campaigns_that_a_branch_loses_are_told(self) -> None:
+        """By its zones, its currency or its list: else they would only be missed by shoppers who win nothing."""
+        greets = shop.campaign(id="greets", number=20, trigger={"on": "welcome_back", "zone": "cafe"})
+        plain, stopped = shop.campaign(), shop.campaign(id="over", number=21)
+        estate = after(
+            Estate(),
+            *put(branch("PIER", "a", zones=["cafe", "door"])),
+            *publish(plain, greets, stopped),
+            StopCampaign(campaign=CampaignId("over")),
+        )
+        ends = "runs in no branch; to end it: beckon campaign stop"
+        for changes, lost in (
+            ({"zones": ["door"]}, {"greets": "its trigger needs zone 'cafe', which the branch lacks"}),
+            (
+                {"zones": ["cafe"], "currency": "EUR"},
+                dict.fromkeys(("welcome", "greets"), "it is in CNY, the branch in EUR"),
+            ),
+            (
+                {"zones": ["cafe"], "campaigns": []},
+                dict.fromkeys(("welcome", "greets"), "the branch does not list it"),
+            ),
+        ):
+            made = plan(estate, wanted(branch("PIER", "a", **changes)))
+            assert [line for line in made.lines if "runs there no more" in line] == [
+                f"~ branch PIER: campaign {id} runs there no more: {because}" for id, because in lost.items()
+            ]
+            assert [note for note in made.notes if "runs in no branch" in note] == [
+                f"campaign {id} {ends} {id}" for id in lost
+            ]
+        assert not [
+            note
+            for note in plan(estate, wanted(branch("PIER", "a"), campaigns=None)).notes
+            if ends in note and "over" in note
+        ]
 
     def test_secrets_of_another_hq_are_told(self) -> None:
         cashier = Cashier(name=FIRST_CASHIER, salt="a" * 32, pin_scrypt="b" * 64)
