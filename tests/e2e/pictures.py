@@ -63,7 +63,8 @@ async def _cashier(browser: Browser, facts: Mapping[str, Any], code: str) -> Non
     for typed in (code, "C1:NOT A COUPON", "168"):
         await page.keyboard.type(typed)
         await page.keyboard.press("Enter")
-        await page.wait_for_load_state("networkidle")
+    await page.get_by_role("button", name="Redeem 1").wait_for()
+    await page.locator("body:not(.busy)").wait_for()
     await _take(page, "till")
     await page.goto(f"{facts['staff_api_url']}/staff")
     await page.get_by_role("heading", name=re.compile(r"Tags [1-9]")).wait_for(timeout=180_000)
