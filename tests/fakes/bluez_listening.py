@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,7 +15,8 @@ from edge_agent.radio_status import ReceiverState
 from engagement.advertisement.packet import Advertisement
 from engagement.clock.moment import Moment
 from tests.eventually import PATIENCE_S, eventually
-from tests.fakes.bluez import FakeBluez
+from tests.fakes.bluez import FakeBluez, PrivateBus
+from tests.needs import needs_command
 
 BEACON = "C0:FF:EE:00:00:01"
 IBEACON = bytes.fromhex("0215fda50693a4e24fb1afcfc6eb0764782527110001c5")
@@ -31,6 +32,22 @@ BRISK = Limits(
     patience_s=60.0,
     tick_s=0.05,
 )
+
+
+@pytest.fixture(scope="session")
+def bus_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    needs_command("dbus-daemon")
+    bus = PrivateBus(tmp_path_factory.mktemp("bus"))
+    bus.start()
+    yield bus.address
+    bus.stop()
+
+
+@pytest.fixture
+async def bluez(bus_address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeBluez]:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus_address)
+    async with FakeBluez(bus_address) as bluez:
+        yield bluez
 
 
 class RealClock:

@@ -1,5 +1,7 @@
 """Which fixtures integration tests share."""
 
+from tests.fakes.bluez_listening import bluez as bluez
+from tests.fakes.bluez_listening import bus_address as bus_address
 from tests.fakes.cloud_fixtures import browser as browser
 from tests.fakes.cloud_fixtures import enrolled as enrolled
 from tests.fakes.cloud_fixtures import fresh as fresh

@@ -1,7 +1,6 @@
 """The radio when BlueZ, the bus or an adapter fails: what it cures, how soon, and what it says of the rest."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,22 +27,6 @@ from tests.needs import needs_command
 
 # Sooner than a silent scan is noticed, which would be begun anew too.
 SOON_S = 15.0
-
-
-@pytest.fixture(scope="session")
-def bus_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    needs_command("dbus-daemon")
-    bus = PrivateBus(tmp_path_factory.mktemp("bus"))
-    bus.start()
-    yield bus.address
-    bus.stop()
-
-
-@pytest.fixture
-async def bluez(bus_address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeBluez]:
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus_address)
-    async with FakeBluez(bus_address) as bluez:
-        yield bluez
 
 
 @pytest.mark.parametrize("is_announced", [True, False], ids=["adapter announced", "adapter there already"])

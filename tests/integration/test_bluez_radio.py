@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from edge_agent.adapters.bluez_radio import BluezRadio
 from edge_agent.adapters.bluez_watch import find_adapter
 from edge_agent.radio_status import ReceiverState
 from tests.eventually import eventually
-from tests.fakes.bluez import FakeBluez, PrivateBus, Rule
+from tests.fakes.bluez import FakeBluez, Rule
 from tests.fakes.bluez_listening import (
     BEACON,
     BRISK,
@@ -24,23 +23,6 @@ from tests.fakes.bluez_listening import (
     listening,
     state,
 )
-from tests.needs import needs_command
-
-
-@pytest.fixture(scope="session")
-def bus_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    needs_command("dbus-daemon")
-    bus = PrivateBus(tmp_path_factory.mktemp("bus"))
-    bus.start()
-    yield bus.address
-    bus.stop()
-
-
-@pytest.fixture
-async def bluez(bus_address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeBluez]:
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus_address)
-    async with FakeBluez(bus_address) as bluez:
-        yield bluez
 
 
 @pytest.mark.parametrize("rule", ["any_filter", "rssi_filter"])
