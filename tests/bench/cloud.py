@@ -23,7 +23,8 @@ async def _measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as temporary:
         home = CloudHome(Path(temporary))
         starts_s: list[float] = []
-        async with cloud(home, is_warm=False), desk(home) as hq:  # the database is made once, and not what is measured
+        # The database is made once, and not what is measured.
+        async with cloud(home, is_warm=False), desk(home) as hq:
             await hq.sign_in()
         for _ in range(_STARTS):
             began_s = time.monotonic()

@@ -172,7 +172,11 @@ async def test_a_code_is_printed_alone_for_somebody_to_type(hq: Desk) -> None:
         ((HARBOUR, AGENT, "--at", "nowhere:x"), 2, "--at"),
         ((HARBOUR, AGENT, "--at", "user@host:1"), 2, "--at"),
         ((HARBOUR, AGENT, "--at", "127.0.0.1:9", "--box", "0000-0000"), 1, "does not answer"),
-        ((HARBOUR, AGENT, "--box", "hello"), 2, "--box is 'hello'; allowed: the 8 letters and digits that the box"),
+        (
+            (HARBOUR, AGENT, "--box", "hello"),
+            2,
+            "--box is 'hello'; allowed: the 8 letters and digits that the box",
+        ),
         ((HARBOUR, AGENT, "--box", "7K2M-Q9U!"), 2, "as in 7K2M-Q9XB"),
         ((HARBOUR, "nobody", "--print"), 1, "nobody"),
     ],
