@@ -160,11 +160,13 @@ class LineDown(Exception):
 
 
 class LineBusy(Exception):
-    """HQ took nothing and asks to be left alone for ``slot_ms``."""
+    """HQ took nothing and asks to be left alone for ``slot_ms``. ``is_hqs_word``: False when only something before HQ says so,
+    as a proxy does whose HQ is gone."""
 
-    def __init__(self, slot_ms: int) -> None:
+    def __init__(self, slot_ms: int, *, is_hqs_word: bool = True) -> None:
         super().__init__(f"HQ asks to come back in {slot_ms} ms")
         self.slot_ms = slot_ms
+        self.is_hqs_word = is_hqs_word
 
 
 class LineRefused(Exception):

@@ -324,7 +324,7 @@ def _problem(status: int, answer: bytes) -> LineProblem:
         problem = LineProblem.model_validate_json(answer)
     except ValidationError as error:
         if status in _BUSY:
-            raise LineBusy(_SLOT_MS_DEFAULT) from error
+            raise LineBusy(_SLOT_MS_DEFAULT, is_hqs_word=False) from error
         raise LineDown(f"HTTP status {status} from something that is not HQ") from error
     if status in _BUSY:
         raise LineBusy(problem.slot_ms if problem.slot_ms is not None else _SLOT_MS_DEFAULT)

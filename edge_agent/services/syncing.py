@@ -182,7 +182,10 @@ class Syncing:
         except LineRefused as refused:
             return self._was_refused(refused)
         except LineBusy as busy:
-            self._heard(batch.lane)
+            if busy.is_hqs_word:
+                self._heard(batch.lane)
+            else:
+                self._note_down("something before HQ says that it is busy")
             return max(busy.slot_ms, _SLOT_MS_MIN) / 1000
         except LineGap as gap:
             self._heard(batch.lane)
@@ -225,10 +228,13 @@ class Syncing:
 
     def _went_down(self, cause: str) -> float:
         self._attempt += 1
+        self._note_down(cause)
+        return backoff_s(self._attempt, self._entropy.token(1))
+
+    def _note_down(self, cause: str) -> None:
         if self._line.down_because is None:
             _LOG.info("HQ cannot be reached", extra={"cause": cause})
         self._line.down_because = cause
-        return backoff_s(self._attempt, self._entropy.token(1))
 
     def _was_refused(self, refused: LineRefused) -> float:
         if self._line.refused_code != refused.code:

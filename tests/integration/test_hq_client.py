@@ -163,11 +163,12 @@ async def test_every_answer_is_understood_as_what_it_means(
 
 
 async def test_busy_for_how_long_is_hqs_word_or_ours(server: Server, client: HqClient) -> None:
-    for document, slot_ms in (({"status": 429, "code": "overloaded", "slot_ms": 1234}, 1234), ("", 5000)):
+    overloaded = {"status": 429, "code": "overloaded", "slot_ms": 1234}
+    for document, slot_ms, is_hqs_word in ((overloaded, 1234, True), ("", 5000, False)):
         server.says(429, document)
         with pytest.raises(LineBusy) as busy:
             await client.ship(batch_of())
-        assert busy.value.slot_ms == slot_ms
+        assert (busy.value.slot_ms, busy.value.is_hqs_word) == (slot_ms, is_hqs_word)
 
 
 async def test_an_older_hq_gets_all_names_spelt_out(server: Server, client: HqClient) -> None:

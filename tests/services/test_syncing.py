@@ -189,6 +189,21 @@ async def test_a_busy_hq_is_left_alone_for_as_long_as_it_says() -> None:
 
 
 @on_virtual_time
+async def test_a_proxy_that_is_busy_for_a_day_is_no_hq_that_is_reached() -> None:
+    hq, is_gone = FakeHq(), True
+    trouble = lambda batch: LineBusy(5_000, is_hqs_word=False) if is_gone else None  # noqa: E731
+    async with boxed(CalmLine(hq, trouble=trouble, takes_s=0)) as box:
+        await box.put(money(1))
+        await asyncio.sleep(3600)
+        assert box.trouble_codes() == set()
+        await asyncio.sleep(25 * 3600)
+        assert box.trouble_codes() == {"line_down"}
+        is_gone = False
+        await until(lambda: box.backlog == 0, 10)
+        assert box.trouble_codes() == set()
+
+
+@on_virtual_time
 async def test_a_slot_in_an_answer_is_kept_even_by_money_and_by_the_last_sync() -> None:
     hq = FakeHq()
     line = CalmLine(hq, on_answer=lambda answer: answer.model_copy(update={"slot_ms": 30_000}), takes_s=0)
