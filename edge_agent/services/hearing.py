@@ -21,7 +21,6 @@ from engagement.ids import BeaconName, ZoneName, member_subject
 from engagement.journal.event import PresenceChanged
 from engagement.ledger.record import Rows, Ruling
 from engagement.presence.change import Change, ChangeKind
-from engagement.presence.fingerprints import Fingerprints
 from engagement.presence.tracker import DWELL_S, PresenceTracker
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +44,6 @@ class Hearing:
         issuing: Issuing,
         radio: Radio,
         board: Board,
-        fingerprints: Fingerprints | None = None,
     ) -> None:
         self._premises = premises
         self._issuing = issuing
@@ -58,7 +56,6 @@ class Hearing:
             bundle.branch.beacons,
             _receiver_zones(bundle),
             dwell_s=_dwell_thresholds(bundle),
-            fingerprints=fingerprints,
         )
         self._waiting: deque[Advertisement] = deque(maxlen=WAITING_MAX)
         self.heard = 0
