@@ -17,8 +17,8 @@ from tests.simulation.chain.run import LONG_HOURS, simulate_chain
 from tests.simulation.outcome import Outcome
 
 SEEDS = range(3)
-# Every planted fault shows within this many runs; most do in the first.
-RUNS_MAX = 6
+# Every planted fault shows within these runs; most do in any, and the one that needs much to befall HQ in the first of these.
+PLANTED_SEEDS = range(3, 9)
 _ROOT = Path(__file__).parents[2]
 
 
@@ -70,6 +70,5 @@ def test_one_seed_has_one_trace_in_every_process() -> None:
 
 @pytest.mark.parametrize("fault", MUTANTS)
 def test_a_planted_fault_is_caught(fault: str) -> None:
-    assert any(simulate_chain(seed, MUTANTS[fault]).violations for seed in range(RUNS_MAX)), (
-        f"{fault} went unnoticed for {RUNS_MAX} runs"
-    )
+    seen = (simulate_chain(seed, MUTANTS[fault], ends_at_violation=True).violations for seed in PLANTED_SEEDS)
+    assert any(seen), f"{fault} went unnoticed for {len(PLANTED_SEEDS)} runs"

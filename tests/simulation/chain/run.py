@@ -40,6 +40,8 @@ DEARER = shop.campaign(id="dearer", number=6, budget={"units": 40, "spend_minor"
 CAMPAIGNS: tuple[Campaign, ...] = (WELCOME, STOPPED, DEARER)
 # HQ's refusals and a restored HQ's fence are looked at again within a quarter of an hour.
 _HEALING_S = 3600.0
+# How soon a run that may end early looks whether it should.
+_LOOK_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,25 @@ class ChainBuild:
     store: StoreBuild = field(default_factory=StoreBuild)
 
 
-def simulate_chain(seed: int, build: ChainBuild | None = None, *, hours: float = SHORT_HOURS) -> Outcome:
+def simulate_chain(
+    seed: int,
+    build: ChainBuild | None = None,
+    *,
+    hours: float = SHORT_HOURS,
+    ends_at_violation: bool = False,
+) -> Outcome:
     """Run one seed to its end; the same seed and length give the same outcome in every process.
 
-    As much befalls the chain in few hours as in many.
+    As much befalls the chain in few hours as in many. ``ends_at_violation``: soon after the first one nothing more is run.
     """
-    return run_virtually(_simulate(seed, build or ChainBuild(), make_sealing(), hours))
+    return run_virtually(
+        _simulate(seed, build or ChainBuild(), make_sealing(), hours, ends_at_violation=ends_at_violation)
+    )
 
 
-async def _simulate(seed: int, build: ChainBuild, sealing: HandSealing, hours: float) -> Outcome:
+async def _simulate(
+    seed: int, build: ChainBuild, sealing: HandSealing, hours: float, *, ends_at_violation: bool
+) -> Outcome:
     chain = await _open_chain(seed, build, sealing, hours)
     lives = [
         *(_shopper(chain, VisitorId(f"v{number}")) for number in range(SHOPPERS)),
@@ -67,12 +79,13 @@ async def _simulate(seed: int, build: ChainBuild, sealing: HandSealing, hours: f
         _operator(chain),
         _auditor(chain),
     ]
-    await _for_hours(chain, lives)
-    await _heal(chain)
-    await chain.god.audit_rights(chain.stores, chain.hq.disk)
-    await chain.god.audit_equal(chain.stores, chain.hq.disk)
-    await _end(chain)
     god = chain.god
+    await _for_hours(chain, lives, ends_at_violation=ends_at_violation)
+    if not (ends_at_violation and god.violations):
+        await _heal(chain)
+        await god.audit_rights(chain.stores, chain.hq.disk)
+        await god.audit_equal(chain.stores, chain.hq.disk)
+    await _end(chain)
     return Outcome(seed, tuple(god.violations), god.trace_hash, god.seen)
 
 
@@ -121,9 +134,15 @@ async def _open_chain(seed: int, build: ChainBuild, sealing: HandSealing, hours:
     return Chain(dice, God(CAMPAIGNS), hq, stores, hours)
 
 
-async def _for_hours(chain: Chain, lives: list[Coroutine[Any, Any, None]]) -> None:
-    tasks = [asyncio.get_running_loop().create_task(_watched(chain.god, life)) for life in lives]
-    await asyncio.wait(tasks, timeout=chain.hours * 3600)
+async def _for_hours(
+    chain: Chain, lives: list[Coroutine[Any, Any, None]], *, ends_at_violation: bool
+) -> None:
+    loop = asyncio.get_running_loop()
+    ends_s = loop.time() + chain.hours * 3600
+    tasks = [loop.create_task(_watched(chain.god, life)) for life in lives]
+    look_s = _LOOK_S if ends_at_violation else chain.hours * 3600
+    while loop.time() < ends_s and not (ends_at_violation and chain.god.violations):
+        await asyncio.wait(tasks, timeout=min(look_s, ends_s - loop.time()))
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
