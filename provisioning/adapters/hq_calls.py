@@ -260,6 +260,23 @@ def trust_in(ca_file: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
 
 
+def is_vouched_for(url: str, ca_file: Path) -> bool:
+    """Whether the authority in that file vouches for what HQ presents; also true where HQ does not say. Errors: OSError when
+    the file cannot be read."""
+    parts, trust = urlsplit(url), trust_in(ca_file)
+    assert parts.hostname is not None
+    connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=_ANSWER_S, context=trust)
+    try:
+        connection.connect()
+    except ssl.SSLCertVerificationError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.close()
+    return True
+
+
 def _strange(stranger: ssl.SSLCertVerificationError, ca_file: Path | None) -> str:
     """Why its certificate does not count, and what would make it count."""
     hint = "; where it is of a root of your own, name that with --hq-ca" if ca_file is None else ""

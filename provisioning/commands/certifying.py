@@ -6,7 +6,8 @@ from pathlib import Path
 from provisioning.adapters.certificates import FolderRoot, certify_server
 from provisioning.adapters.home import Home
 from provisioning.adapters.home_files import make_private_folder
-from provisioning.adapters.terminal import say
+from provisioning.adapters.hq_calls import is_vouched_for
+from provisioning.adapters.terminal import complain, say
 from provisioning.commands.hq import HqOptions, found_hq
 from provisioning.faults import ConfigurationWrong, WorkFailed
 from provisioning.services.certifying import certify
@@ -22,6 +23,11 @@ def certify_hq(options: HqOptions, *, root: Path | None, replace_root: bool) -> 
         say(f"HQ at {hq.url} is certified by the root in {folder}.")
     else:
         say(f"Nothing to do: HQ at {hq.url} is certified by the root in {folder}.")
+    if not is_vouched_for(hq.url, folder / "ca.pem"):
+        complain(
+            f"But HQ's TLS certificate is not of that root, and new boxes know HQ by it: sign its request with `beckon hq tls "
+            f"--root {folder}`, put what that writes into its tls_certificate, and start the cloud again."
+        )
 
 
 def certify_tls(request: Path, *, root: Path, out: Path) -> None:
