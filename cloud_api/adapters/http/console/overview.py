@@ -32,8 +32,8 @@ async def overview_page(page: Page) -> web.StreamResponse:
     lines = {
         line.campaign: line for line in await overview.funnel(query.first, query.last, branch=query.branch)
     }
-    agents = await page.request.app[CONSOLE].glance.agents(overview)
-    branches = _branches(page, agents, asked.branches)
+    seen = await page.request.app[CONSOLE].glance.look(overview, page.parts.lending)
+    branches = _branches(page, seen.agents, asked.branches)
     listed = [view for _, views in branches for view in views]
     campaigns = [(campaign, state, lines[campaign.id]) for campaign, state in overview.campaigns()]
     facts: dict[str, object] = {
@@ -51,7 +51,7 @@ async def overview_page(page: Page) -> web.StreamResponse:
         "agents_all": len(listed),
         "agents_ailing": sum(wants_looking(page, view) for view in listed),
     }
-    facts["unlisted"], facts["unlisted_left"] = ((), 0) if asked.typed else await unlisted_rows(page, agents)
+    facts["unlisted"], facts["unlisted_left"] = ((), 0) if asked.typed else unlisted_rows(page, seen)
     return page.answer(
         "overview.html", facts | _listing(page, asked, branches), status=422 if asked.problem else 200
     )
