@@ -160,7 +160,10 @@ def _restore(settings: Settings, backup: Path, also: list[str], *, over_another:
         )
         lines += [f"  {agent}" for agent in restored.awaited]
     if restored.unknown:
-        lines.append("The backup does not know these of them; add them to the estate and enrol them anew:")
+        lines.append(
+            "The backup does not know these of them; add them to the estate and enrol them anew, or write off what was "
+            "mistyped:"
+        )
         lines += [f"  {agent}" for agent in restored.unknown]
     print("\n".join(lines))  # noqa: T201  # the command's answer
     return EXIT_DONE
