@@ -14,6 +14,7 @@ from cloud_api.adapters.authority_key import load_authority_key
 from cloud_api.adapters.clock import SystemClock
 from cloud_api.adapters.entropy import SystemEntropy
 from cloud_api.adapters.files import read_users
+from cloud_api.adapters.heap import give_back
 from cloud_api.adapters.http.app import build_app, serving
 from cloud_api.adapters.http.parts import Parts
 from cloud_api.adapters.metrics import Metrics
@@ -104,7 +105,14 @@ async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> 
     await registry.load()
     await estate.load(storage.estate)
     sealing = Sealing(load_authority_key(settings.home, entropy))
-    changing = Changing(store=storage.estate, estate=estate, registry=registry, clock=clock, news=news)
+    changing = Changing(
+        store=storage.estate,
+        estate=estate,
+        registry=registry,
+        clock=clock,
+        news=news,
+        give_back=give_back,
+    )
     bundling = Bundling(store=storage.estate, estate=estate, sealer=sealing)
     reporting = Reporting(
         store=storage.reports,
@@ -129,6 +137,7 @@ async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> 
         is_certified=lambda: sealing.authority is not None,
         shows_root=lambda: sealing.is_known_by(tls.shows_root),
         waiting_for=lending.waiting_for,
+        tidy=changing.tidy,
     )
     return Parts(
         ingesting=ingesting,

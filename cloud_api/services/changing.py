@@ -34,25 +34,40 @@ class ChangeRefused(Exception):
 
 
 class Changing:
-    """``arriving``: to be held while a change's body arrives; ``room``: while it is read and applied."""
+    """``arriving``: to be held while a change's body arrives; ``room``: while it is read and applied.
+
+    ``give_back``: returns freed memory to the system; it is called in a thread.
+    """
 
     def __init__(
-        self, *, store: EstateStore, estate: EstateView, registry: Registry, clock: Clock, news: News
+        self,
+        *,
+        store: EstateStore,
+        estate: EstateView,
+        registry: Registry,
+        clock: Clock,
+        news: News,
+        give_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._estate = estate
         self._registry = registry
         self._clock = clock
         self._news = news
+        self._give_back = give_back
+        self._has_waste = False
         self.arriving = asyncio.Semaphore(_ARRIVING_MAX)
         self.room = asyncio.Semaphore(_ROOM)
 
     async def text(self) -> str:
         """The whole estate as JSON. Errors: StorageFailed."""
-        return await self._store.text()
+        text = await self._store.text()
+        self._has_waste |= len(self._estate.branches) > _AT_ONCE_MAX
+        return text
 
     async def apply(self, change: Change, *, by: Label) -> int:
         """The revision that holds all of it. Errors: Refused estate_moved; ChangeRefused; StorageBusy; StorageFailed."""
+        self._has_waste |= len(change.steps) > _AT_ONCE_MAX
         async with self._estate.turn:
             revision = self._estate.revision
             if change.base != revision:
@@ -122,7 +137,17 @@ class Changing:
             self._estate.take(after.model_copy(update={"branches": branches}))
             self._news.tell()
             _LOG.info("the estate changed", extra={"revision": after.revision, "steps": len(steps), "by": by})
+            if len(put) > _AT_ONCE_MAX:
+                # So many outlines, cut out of the whole branches, would lie among them and keep the memory of all in use.
+                await asyncio.to_thread(self._give_back)  # what reading the change took, before more is taken
+                self._estate.take(await self._store.outline())
         return after.revision
+
+    async def tidy(self) -> None:
+        """Give back the memory that a large change or its plan took, once it is over."""
+        if self._has_waste and not self._estate.turn.locked():
+            self._has_waste = False
+            await asyncio.to_thread(self._give_back)
 
     async def _numbers(self) -> dict[AgentName, int]:
         return dict(await self._store.numbers())

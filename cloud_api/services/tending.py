@@ -33,7 +33,8 @@ class Issue:
 
 class Tending:
     """``free_bytes``: how much the database's disk has left; ``is_certified``: whether the desk's root vouches for HQ;
-    ``shows_root``: whether HQ presents that root; ``waiting_for``: agents that a restored HQ must hear first."""
+    ``shows_root``: whether HQ presents that root; ``waiting_for``: agents that a restored HQ must hear first; ``tidy``:
+    what is to be done about HQ's memory."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Tending:
         is_certified: Callable[[], bool],
         shows_root: Callable[[], bool],
         waiting_for: Callable[[], Awaitable[Sequence[str]]],
+        tidy: Callable[[], Awaitable[None]],
     ) -> None:
         self._clock = clock
         self._free_bytes = free_bytes
@@ -51,12 +53,14 @@ class Tending:
         self._is_certified = is_certified
         self._shows_root = shows_root
         self._waiting_for = waiting_for
+        self._tidy = tidy
         self._since_ms: dict[str, int] = {}
         self.issues: tuple[Issue, ...] = ()
 
     async def run(self) -> None:
         while True:
             await self.look()
+            await self._tidy()
             await asyncio.sleep(_EVERY_S)
 
     async def look(self) -> None:

@@ -157,6 +157,7 @@ class Hq:
     reports: MemoryReports = field(default_factory=MemoryReports)
     sealing: HandSealing = field(default_factory=make_sealing)
     entropy: SeededEntropy = field(default_factory=SeededEntropy)
+    gave_back: int = 0
 
     def __post_init__(self) -> None:
         self.estate = EstateView()
@@ -164,7 +165,12 @@ class Hq:
         self.registry = Registry(self.storage)
         self.news = News()
         self.changing = Changing(
-            store=self.store, estate=self.estate, registry=self.registry, clock=self.clock, news=self.news
+            store=self.store,
+            estate=self.estate,
+            registry=self.registry,
+            clock=self.clock,
+            news=self.news,
+            give_back=self._give_back,
         )
         self.bundling = Bundling(store=self.store, estate=self.estate, sealer=self.sealing)
         self.reporting = Reporting(
@@ -190,6 +196,9 @@ class Hq:
             clock=self.clock,
             packing=ZstdPacking(),
         )
+
+    def _give_back(self) -> None:
+        self.gave_back += 1
 
     async def change(self, *steps: Step) -> int:
         """The revision after a change of the present estate."""

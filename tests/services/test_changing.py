@@ -111,6 +111,26 @@ async def test_a_large_change_is_judged_the_same(hq: Hq) -> None:
     assert changed_of(hq.estate.estate, "B0001") == 2
 
 
+async def test_memory_is_given_back_once_after_what_took_much(hq: Hq) -> None:
+    await hq.change(*put(LAKE))
+    await hq.changing.text()
+    await hq.changing.tidy()
+    assert hq.gave_back == 0
+    many = [branch(f"B{number:04}", f"b-{number}") for number in range(600)]
+    await hq.change(*put(*many))
+    before = hq.gave_back
+    await hq.changing.tidy()
+    await hq.changing.tidy()
+    assert hq.gave_back == before + 1
+    await hq.changing.text()
+    await hq.changing.tidy()
+    assert hq.gave_back == before + 2
+    with pytest.raises(Refused):
+        await hq.changing.apply(Change(base=1, steps=put(*many)), by="hq")
+    await hq.changing.tidy()
+    assert hq.gave_back == before + 3
+
+
 async def test_a_campaign_is_stopped_whatever_the_revision(hq: Hq) -> None:
     stop = CampaignId("welcome")
     assert await hq.changing.stop(stop, honour_issued=True, by="Li") == 2

@@ -145,6 +145,7 @@ async def test_a_fenced_hq_says_so(desk: Desk) -> None:
         is_certified=lambda: True,
         shows_root=lambda: True,
         waiting_for=desk.lending.waiting_for,
+        tidy=desk.hq.changing.tidy,
     )
     desk.rights.file = desk.rights.file.restored("c" * 32)
     await tending.look()

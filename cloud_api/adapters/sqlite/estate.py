@@ -1,5 +1,6 @@
 """The estate as rows: a branch a row, whole and as an outline; a change writes the rows that it changes, and no more."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -34,22 +35,8 @@ class SqliteEstate(EstateStore):
         self._reader = reader
 
     async def outline(self) -> Estate:
-        rows = _by_kind(await self._reader.all(_OUTLINES))
-        ((revision, changed, _, _),) = rows["estate"]
-        return Estate(
-            revision=revision,
-            changed=changed,
-            branches=tuple(_branch(body, changed) for changed, _, body, _ in rows["branch"]),
-            campaigns=tuple(Campaign.model_validate_json(body) for _, _, body, _ in rows["campaign"]),
-            stops=tuple(
-                CampaignStop(campaign=CampaignId(campaign), honour_issued=bool(honour), by=by, at_ms=at_ms)
-                for honour, at_ms, campaign, by in rows["stop"]
-            ),
-            members=tuple(
-                EnrolledMember(id=MemberId(member), code_sha256=digest)
-                for _, _, member, digest in rows["member"]
-            ),
-        )
+        rows = await self._reader.all(_OUTLINES)
+        return await asyncio.to_thread(_outlined, rows)  # 0.3 s for 10,000 branches
 
     async def branches(self, codes: Collection[BranchCode]) -> Sequence[EstateBranch]:
         found: list[EstateBranch] = []
@@ -155,6 +142,24 @@ def _row(each: EstateBranch) -> tuple[str, int, str, str]:
 
 def _body(each: EstateBranch) -> str:
     return each.model_dump_json(exclude={"changed"})
+
+
+def _outlined(found: Sequence[sqlite3.Row]) -> Estate:
+    rows = _by_kind(found)
+    ((revision, changed, _, _),) = rows["estate"]
+    return Estate(
+        revision=revision,
+        changed=changed,
+        branches=tuple(outline_of(_branch(body, changed)) for changed, _, body, _ in rows["branch"]),
+        campaigns=tuple(Campaign.model_validate_json(body) for _, _, body, _ in rows["campaign"]),
+        stops=tuple(
+            CampaignStop(campaign=CampaignId(campaign), honour_issued=bool(honour), by=by, at_ms=at_ms)
+            for honour, at_ms, campaign, by in rows["stop"]
+        ),
+        members=tuple(
+            EnrolledMember(id=MemberId(member), code_sha256=digest) for _, _, member, digest in rows["member"]
+        ),
+    )
 
 
 def _branch(body: str, changed: int) -> EstateBranch:

@@ -84,6 +84,7 @@ class Writer:
                 while len(group) < _GROUP_MAX and not self._waiting.empty():
                     group.append(self._waiting.get_nowait())
                 await self._serve(group)
+                group, first = [], None  # a change of the whole chain must not stay until the next work comes
         finally:
             self._closing.set()
             while not self._waiting.empty():
@@ -114,7 +115,8 @@ class Writer:
                 return
             _refuse(group, StorageFailed(str(error)))
             raise StorageFailed(str(error)) from error
-        for (_, answer), result in zip(group, self._group.results, strict=True):
+        results, self._group.works, self._group.results = self._group.results, [], []
+        for (_, answer), result in zip(group, results, strict=True):
             if answer.done():
                 continue
             if isinstance(result, Exception):

@@ -8,6 +8,7 @@ from engagement.clock.moment import to_ms
 from engagement.estate.bundling import bundle_for, places, sequence_of
 from engagement.estate.estate import (
     Access,
+    Change,
     DropBranch,
     Estate,
     EstateBranch,
@@ -287,3 +288,16 @@ def test_numbers_run_out() -> None:
 def test_a_till_may_be_known_by_its_name_alone() -> None:
     estate = after(EMPTY, PutBranch(branch=branch("A", "a-1"), access=access("till 1")))
     assert estate.branches[0].access.tills[0].name == TillName("till 1")
+
+
+def test_texts_of_a_change_are_not_kept_for_the_next() -> None:
+    """They would pin all of the memory that they were read in between."""
+    text = Change(base=0, steps=put(branch("LAKE", "lake-1"))).model_dump_json()
+    codes = [
+        step.branch.code
+        for _ in range(2)
+        for step in Change.model_validate_json(text).steps
+        if isinstance(step, PutBranch)
+    ]
+    assert codes[0] == codes[1]
+    assert codes[0] is not codes[1]
