@@ -192,21 +192,13 @@ def _accept(
         moment=now,
         discount_minor=discount_minor,
     )
-    redeemed = coupon.model_copy(
-        update={
-            "state": step(coupon.state, Step.REDEEM),
-            "redemption": redemption,
-            "history": remembered(
-                coupon.history,
-                HistoryLine(
-                    what="redeemed",
-                    at_ms=now.wall_ms,
-                    by=f"{attempt.till} / {attempt.cashier}",
-                    redemption=redemption.id,
-                ),
-            ),
-        }
+    told = HistoryLine(
+        what="redeemed",
+        at_ms=now.wall_ms,
+        by=f"{attempt.till} / {attempt.cashier}",
+        redemption=redemption.id,
     )
+    redeemed = _stepped(coupon, Step.REDEEM, redemption, told)
     request = RequestRecord(
         id=request_key(attempt.till, attempt.request).id,
         redemption=redemption.id,
@@ -301,25 +293,27 @@ def undo_rule(undo: UndoRequest) -> Rule[Undone | Refusal]:
     return rule
 
 
+def _stepped(
+    coupon: CouponRecord, by: Step, redemption: Redemption | None, told: HistoryLine
+) -> CouponRecord:
+    """The coupon after a step; ``told``: the line of its history for it."""
+    return coupon.model_copy(
+        update={
+            "state": step(coupon.state, by),
+            "redemption": redemption,
+            "history": remembered(coupon.history, told),
+        }
+    )
+
+
 def _undo(
     rows: Rows, undo: UndoRequest, coupon: CouponRecord, redemption: Redemption
 ) -> Ruling[Undone | Refusal]:
     now, campaign = undo.now, coupon.campaign
-    active = coupon.model_copy(
-        update={
-            "state": step(coupon.state, Step.UNDO),
-            "redemption": None,
-            "history": remembered(
-                coupon.history,
-                HistoryLine(
-                    what="undone",
-                    at_ms=now.wall_ms,
-                    by=f"{undo.till} / {undo.cashier}",
-                    redemption=redemption.id,
-                ),
-            ),
-        }
+    told = HistoryLine(
+        what="undone", at_ms=now.wall_ms, by=f"{undo.till} / {undo.cashier}", redemption=redemption.id
     )
+    active = _stepped(coupon, Step.UNDO, None, told)
     writes: list[Record] = [active]
     order = rows.get(order_key(undo.order_till, undo.order))
     if order is not None and order.closed_ms is None:
