@@ -72,6 +72,28 @@ async def test_scans_that_come_faster_than_answers_are_all_taken(
         await expect(lines(page)).to_have_count(5)
 
 
+async def test_refusal_outlasts_the_answers_to_what_was_scanned_meanwhile(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
+        await sign_in(page)
+        has_scanned_on = asyncio.Event()
+
+        async def held(route: Route) -> None:
+            await has_scanned_on.wait()
+            await route.continue_()
+
+        await page.route("**/till", held)
+        await scan(page, "4006381333931")
+        await scan(page, (await coupon(server)).code)
+        has_scanned_on.set()
+        await expect(lines(page)).to_have_count(1)
+        await expect(page.locator("#news")).to_contain_text("not one of our coupon codes")
+        await scan(page, "100")
+        await expect(page.locator(".due dd")).to_have_text("CN¥80.00")
+        await expect(page.locator("#news")).not_to_contain_text("not one of our coupon codes")
+
+
 async def test_scan_as_soon_as_the_field_is_there_loses_no_key(
     server: StaffServer, chromium: Browser
 ) -> None:

@@ -103,7 +103,11 @@ function swap(html) {
   // The same field stays: a scanner may be typing into it.
   if (parts.scan && old.scan) parts.scan.replaceWith(old.scan);
   if (parts.viewer && old.viewer) parts.viewer.replaceWith(old.viewer);
+  // Nobody reads a refusal that comes while they scan on: it has to outlast the answers that follow.
+  const refused = [...fresh.querySelectorAll('#news .refused')];
   main().replaceChildren(...fresh.childNodes);
+  document.getElementById('news')?.prepend(...unread);
+  unread = line.length || old.scan?.value ? [...unread, ...refused] : [];
   const basket = document.getElementById('basket');
   if (basket && old.basket && typed !== sentBasket && typed !== rendered) {
     // Typed after the question was sent: the answer does not count it yet, wherever the cursor is by now.
@@ -122,6 +126,7 @@ function swap(html) {
 }
 
 let sentBasket = null;
+let unread = [];
 
 async function work() {
   if (working) return;
