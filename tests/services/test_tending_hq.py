@@ -27,10 +27,14 @@ class Machine:
             is_certified=lambda: self.is_certified,
             shows_root=lambda: self.shows_root,
             waiting_for=self._waiting_for,
+            tidy=self._tidy,
         )
 
     async def _waiting_for(self) -> Sequence[str]:
         return self.awaited
+
+    async def _tidy(self) -> None:
+        """There is nothing to give back."""
 
     async def issues(self) -> dict[str, Issue]:
         await self.tending.look()
