@@ -1,9 +1,10 @@
 """The listener's application: routes, headers, and what becomes of an error; and how it is served."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from time import monotonic
 
 from aiohttp import web, web_response
@@ -21,6 +22,7 @@ from cloud_api.adapters.http.parts import PARTS, Parts
 from cloud_api.adapters.http.probes import PROBES
 from cloud_api.adapters.http.problems import Problem, as_problem, internal
 from cloud_api.adapters.http.rights_routes import RIGHTS_API
+from cloud_api.adapters.http.silence import FIRST_S, Silence
 from cloud_api.adapters.http.upkeep_routes import UPKEEP_API
 
 _LOG = logging.getLogger(__name__)
@@ -88,10 +90,22 @@ async def serving(
         auto_decompress=False,
         keepalive_timeout=_KEEP_ALIVE_S,
     )
+    silence = Silence()
+    app.middlewares.insert(0, silence.heard)
     await runner.setup()
+    server = runner.server
+    assert server is not None
     try:
-        await web.TCPSite(runner, address, port, ssl_context=tls, backlog=_BACKLOG).start()
-        yield runner.addresses[0][1]
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: silence.opened(server),
+            address,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=FIRST_S / 2,
+            backlog=_BACKLOG,
+        )
+        with closing(listener):
+            yield listener.sockets[0].getsockname()[1]
     finally:
         await runner.cleanup()
 
