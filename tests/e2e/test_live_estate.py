@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientConnectionError, ClientSession, DummyCookieJar, TCPConnector
 
+from edge_agent.adapters.kept_twice import copies
 from engagement.campaign.model import Campaign
 from engagement.estate.bundle import PairedTill
 from engagement.estate.estate import Access, Change, PublishCampaign, PutBranch, Step
@@ -202,14 +203,16 @@ async def test_a_kept_bundle_that_is_damaged_waits_for_hq_and_is_mended_by_it(
             await opens(store, agent)
             agent.kill()
         cloud_process.kill()
-        kept = box.folder / "agent" / "bundle.sealed.json"
-        kept.write_bytes(kept.read_bytes()[:-40])
+        kept = copies(box.folder / "agent" / "bundle.sealed.json")
+        for each in kept:
+            each.write_bytes(each.read_bytes()[:-40])
         with agent_on(box) as agent:
             await seen("setup mode", lambda: _has(store, "not_set_up"), START_S_MAX)
             await cloud_process.run()
             await opens(store, agent)
             assert (await store.as_till("till 1"))[0] == 200
-        assert json.loads(kept.read_text(encoding="utf-8"))["kind"] == "bundle"
+        for each in kept:
+            assert json.loads(each.read_text(encoding="utf-8"))["kind"] == "bundle"
 
 
 async def _shows(store: Store, text: str) -> bool:
