@@ -22,6 +22,7 @@ from cloud_api.adapters.open_files import allow_all_open_files
 from cloud_api.adapters.packing import ZstdPacking
 from cloud_api.adapters.password_scrypt import password_scrypt
 from cloud_api.adapters.sqlite.storage import SqliteStorage, open_sqlite_storage
+from cloud_api.adapters.systemd import Systemd
 from cloud_api.adapters.tls import ServerTls, load_server_tls
 from cloud_api.config import Settings
 from cloud_api.services.bundling import Bundling
@@ -54,7 +55,7 @@ async def run_cloud(settings: Settings) -> None:
     Errors: UsersRefused, CertificateRefused, AuthorityRefused, DatabaseRefused for what the caller should
     mend; OSError when the port is taken; StorageFailed when the disk fails.
     """
-    stop = _stop_on_signals()
+    stop, systemd = _stop_on_signals(), Systemd()
     open_files_max = allow_all_open_files()
     users = read_users(settings.users)
     tls = load_server_tls(settings.tls_certificate, settings.tls_key)
@@ -67,7 +68,7 @@ async def run_cloud(settings: Settings) -> None:
         group.create_task(storage.run(), name="storage")
         try:
             await storage.set_users(users)
-            parts = await _build(settings, storage, tls)
+            parts = await _build(settings, storage, tls, systemd)
             tending = group.create_task(parts.tending.run(), name="tending")
             app = build_app(parts)
             _collect_rarely()
@@ -76,7 +77,9 @@ async def run_cloud(settings: Settings) -> None:
                     "serving",
                     extra={"address": settings.address, "port": port, "open_files_max": open_files_max},
                 )
+                systemd.ready(f"serving {settings.address} port {port}")
                 await stop.wait()
+                systemd.stopping()
             tending.cancel()
         finally:
             await storage.close()
@@ -99,7 +102,7 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> Parts:
+async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls, systemd: Systemd) -> Parts:
     clock, entropy = SystemClock(), SystemEntropy()
     registry, estate, news = Registry(storage), EstateView(), News()
     await registry.load()
@@ -138,6 +141,7 @@ async def _build(settings: Settings, storage: SqliteStorage, tls: ServerTls) -> 
         shows_root=lambda: sealing.is_known_by(tls.shows_root),
         waiting_for=lending.waiting_for,
         tidy=changing.tidy,
+        alive=systemd.alive,
     )
     return Parts(
         ingesting=ingesting,

@@ -34,7 +34,7 @@ class Issue:
 class Tending:
     """``free_bytes``: how much the database's disk has left; ``is_certified``: whether the desk's root vouches for HQ;
     ``shows_root``: whether HQ presents that root; ``waiting_for``: agents that a restored HQ must hear first; ``tidy``:
-    what is to be done about HQ's memory."""
+    what is to be done about HQ's memory; ``alive``: who is told after each look that HQ still answers; systemd's watchdog."""
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Tending:
         shows_root: Callable[[], bool],
         waiting_for: Callable[[], Awaitable[Sequence[str]]],
         tidy: Callable[[], Awaitable[None]],
+        alive: Callable[[], None],
     ) -> None:
         self._clock = clock
         self._free_bytes = free_bytes
@@ -54,6 +55,7 @@ class Tending:
         self._shows_root = shows_root
         self._waiting_for = waiting_for
         self._tidy = tidy
+        self._alive = alive
         self._since_ms: dict[str, int] = {}
         self.issues: tuple[Issue, ...] = ()
 
@@ -61,6 +63,7 @@ class Tending:
         while True:
             await self.look()
             await self._tidy()
+            self._alive()
             await asyncio.sleep(_EVERY_S)
 
     async def look(self) -> None:

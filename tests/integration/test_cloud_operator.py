@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 from io import StringIO
@@ -13,6 +14,7 @@ import pytest
 from cloud_api import app
 from cloud_api.__main__ import main
 from cloud_api.adapters.sqlite import backup
+from tests.eventually import PATIENCE_S
 from tests.fakes.cloud_process import PROGRAM, CloudHome, cloud, desk
 from tests.house.tree import ROOT
 from tests.needs import needs_root
@@ -45,6 +47,28 @@ async def sign_in(home: CloudHome, user: str, password: str) -> int:
     async with desk(home) as visitor:
         status, _ = await visitor.ask("POST", "/v1/sessions", {"user": user, "password": password})
         return status
+
+
+async def test_systemd_hears_when_hq_is_ready_alive_and_stopping(
+    home: CloudHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        async with cloud(home, is_warm=False) as running:
+            await heard(systemd, f"READY=1\nSTATUS=serving 127.0.0.1 port {home.port}")
+            await heard(systemd, "WATCHDOG=1")
+            assert running.stop() == 0
+        await heard(systemd, "STOPPING=1")
+
+
+async def heard(systemd: socket.socket, message: str) -> None:
+    """Take what comes until it is this."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(PATIENCE_S):
+        while (await loop.sock_recv(systemd, 200)).decode() != message:
+            pass
 
 
 async def test_users_are_added_and_removed_by_name(home: CloudHome) -> None:

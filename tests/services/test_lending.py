@@ -146,6 +146,7 @@ async def test_a_fenced_hq_says_so(desk: Desk) -> None:
         shows_root=lambda: True,
         waiting_for=desk.lending.waiting_for,
         tidy=desk.hq.changing.tidy,
+        alive=lambda: None,
     )
     desk.rights.file = desk.rights.file.restored("c" * 32)
     await tending.look()

@@ -28,6 +28,7 @@ class Machine:
             shows_root=lambda: self.shows_root,
             waiting_for=self._waiting_for,
             tidy=self._tidy,
+            alive=lambda: None,
         )
 
     async def _waiting_for(self) -> Sequence[str]:
