@@ -56,7 +56,7 @@ def read_written(path: Path) -> WrittenUsers:
 def write_users(path: Path, users: WrittenUsers) -> None:
     """By rename, readable by its owner alone, who stays the same. Errors: OSError."""
     beside = path.with_name(path.name + ".new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         hand_over(handle, path if path.exists() else path.parent)
         file.write(users.model_dump_json(indent=2) + "\n")
@@ -67,7 +67,8 @@ def write_users(path: Path, users: WrittenUsers) -> None:
 
 def hand_over(handle: int, like: Path) -> None:
     """Give an open file that root made to whoever owns ``like``: root works in a service's folder for that service, which
-    could not open the file otherwise. Errors: OSError."""
+    could not open the file otherwise. Never one that was opened through a link, or the service could name any file of root's.
+    Errors: OSError."""
     if os.geteuid() == 0:
         owner = like.stat()
         os.fchown(handle, owner.st_uid, owner.st_gid)

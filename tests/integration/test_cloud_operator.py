@@ -14,8 +14,10 @@ import pytest
 from cloud_api import app
 from cloud_api.__main__ import main
 from cloud_api.adapters.sqlite import backup
+from cloud_api.adapters.sqlite.file import prepare
 from tests.eventually import PATIENCE_S
 from tests.fakes.cloud_process import PROGRAM, CloudHome, cloud, desk
+from tests.fakes.shop import NOON_MS
 from tests.house.tree import ROOT
 from tests.needs import needs_root
 
@@ -149,6 +151,23 @@ class TestRoot:
         (folder / "hq.db.lock").unlink()
         assert tell(home, "restore", str(tmp_path / "copy")).returncode == 0
         assert {(folder / name).stat().st_uid for name in ("hq.db", "hq.db.lock")} == {_STRANGER}
+
+    @pytest.mark.parametrize("name", ["hq.db.lock", "hq.db.restoring.part", "users.json.new"])
+    def test_a_link_gives_the_service_no_file_of_roots(
+        self, home: CloudHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setattr(sys, "stdin", StringIO(f"{_PASSWORD}\n"))
+        folder = home.folder / "hq"
+        folder.mkdir(exist_ok=True)
+        prepare(tmp_path / "copy", now_ms=NOON_MS)
+        roots = tmp_path / "shadow"
+        roots.write_text("root's own")
+        monkeypatch.setenv("BECKON_CLOUD_USERS", str(folder / "users.json"))
+        os.chown(folder, _STRANGER, _STRANGER)
+        (folder / name).symlink_to(roots)
+        words = ("user", "lin") if name.startswith("users") else ("restore", str(tmp_path / "copy"))
+        assert main([*words, "--config", home.command[-1]]) == 1
+        assert (roots.read_text(), roots.stat().st_uid) == ("root's own", 0)
 
     @pytest.mark.parametrize("words", [("backup", "copy"), ("restore", "backup"), ("user", "lin")])
     def test_somebody_elses_home_is_told(

@@ -56,7 +56,8 @@ class _Migration:
 @contextmanager
 def held_for_this_process(path: Path) -> Iterator[None]:
     """Keep other clouds off the file: each remembers marks. Errors: DatabaseRefused."""
-    handle = os.open(path.with_name(path.name + LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    lock = path.with_name(path.name + LOCK)
+    handle = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         hand_over(handle, path.parent)
         try:
