@@ -37,7 +37,8 @@ def keep_twice(path: Path, content: bytes) -> None:
 def read_kept(path: Path, read: Callable[[bytes], T]) -> T | None:
     """What ``read`` makes of the first copy that it takes; None when nothing was ever kept.
 
-    ``read`` raises ValueError for what it cannot use. Errors: KeptDamaged.
+    ``read`` raises ValueError for what it cannot use, and for all that is damaged: what it takes replaces the other copy.
+    Errors: KeptDamaged.
     """
     because: Exception | None = None
     for each in copies(path):

@@ -180,7 +180,7 @@ class Reporting:
         if self._proof:
             return False
         try:
-            self._proof = self._keeping.load(proof_in) or ""
+            self._proof = self._keeping.load(_proof_of) or ""
         except BundleUnfit:
             return False
         return bool(self._proof)
@@ -242,3 +242,9 @@ class Reporting:
                 # Nothing is given out of a campaign whose stop cannot be read.
                 _LOG.error("a campaign's stop cannot be read", extra={"campaign": stop.campaign})
             self._stopped.add(stop)
+
+
+def _proof_of(text: str) -> str:
+    """What takes a copy that is spoilt would have it replace the good one. Errors: BundleUnfit."""
+    reread(text)
+    return proof_in(text)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from edge_agent.adapters.bundle_file import SealedBundleFile
+from edge_agent.adapters.kept_twice import copies
 from edge_agent.ports import Desk
 from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
-from edge_agent.services.reporting import Reporting
+from edge_agent.services.reporting import BundleKeeping, Reporting
 from edge_agent.services.status import Status
 from engagement.estate.bundle import Bundle
 from engagement.estate.bundling import bundle_for
@@ -128,7 +131,7 @@ class _Line(Desk):
         return await self.hq.bundling.sealed(AGENT)
 
 
-def agent_of(premises: Premises, line: _Line, keeping: KeptBundle) -> Reporting:
+def agent_of(premises: Premises, line: _Line, keeping: BundleKeeping) -> Reporting:
     root_pem: Callable[[], str] = lambda: line.hq.sealing.root_pem  # noqa: E731  asked anew each time
     return Reporting(
         premises,
@@ -173,3 +176,21 @@ async def test_an_agent_that_cannot_show_it_goes_on_and_asks_no_faster(hq: Hq, k
         premises.renew(premises.bundle.model_copy(update={"sequence": 900}))
         assert [await reporting.look() >= 1 for _ in range(3)] == [True] * 3
         assert hq.estate.revision == 1
+
+
+@pytest.mark.parametrize("damage", [lambda kept: b"", lambda kept: kept.replace(b"HARBOUR", b"harbour", 1)])
+async def test_a_copy_that_was_spoilt_meanwhile_is_not_shown_and_leaves_the_other_whole(
+    hq: Hq, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    line, path = _Line(hq), tmp_path / "bundle"
+    kept = sealed(hq, 900)
+    await SealedBundleFile(path).save(kept)
+    path.write_bytes(damage(kept.encode()))
+    assert path.read_bytes() != kept.encode()
+    async with open_premises() as premises:
+        premises.renew(premises.bundle.model_copy(update={"sequence": 900}))
+        reporting = agent_of(premises, line, SealedBundleFile(path))
+        assert await reporting.look() == 0
+        assert [each.read_bytes() for each in copies(path)] == [kept.encode()] * 2
+        await reporting.look()
+    assert [each.proof for each in line.sent][:2] == ["", proof_in(kept)]
