@@ -10,9 +10,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import connection, get_context
 from pathlib import Path
 from runpy import run_module
+from threading import Lock
 
 from tests.house.tree import ROOT
 
@@ -28,6 +29,8 @@ _FORKS.set_forkserver_preload(
         ),
     ]
 )
+# An exit code can be read once; and whoever starts a process reads those of all others, in whichever thread they are waited for.
+_ONE_AT_A_TIME = Lock()
 
 
 class WarmProcess:
@@ -48,7 +51,8 @@ class WarmProcess:
     ) -> None:
         job = (program, list(arguments), dict(environment), output, errors or output, folder)
         self._process = _FORKS.Process(target=_live, args=job, daemon=True)
-        self._process.start()
+        with _ONE_AT_A_TIME:
+            self._process.start()
 
     @property
     def pid(self) -> int:
@@ -61,11 +65,12 @@ class WarmProcess:
 
     def poll(self) -> int | None:
         """Its exit code, the signal's number below zero when it was killed; None while it runs."""
-        return self._process.exitcode
+        with _ONE_AT_A_TIME:
+            return self._process.exitcode
 
     def wait(self, timeout_s: float) -> int:
         """Its exit code, as above. Errors: TimeoutExpired."""
-        self._process.join(timeout_s)
+        connection.wait([self._process.sentinel], timeout_s)
         if (code := self.poll()) is None:
             raise subprocess.TimeoutExpired(str(self.pid), timeout_s)
         return code
