@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -188,11 +188,16 @@ class Shopping:
         return await self.callers[asked.caller].ask(asked.method, asked.path, asked.body, asked.form)
 
 
+def today() -> date:
+    """The branch's day: what pages say of days is another thing on the next one."""
+    return datetime.now(_ZONE).date()
+
+
 async def sheet_counts(office: Office) -> Counter[tuple[str, str]]:
     """Counts and amounts (minor units) by campaign and column, of today and of yesterday, where a test may have begun."""
     counts: Counter[tuple[str, str]] = Counter()
-    today = datetime.now(_ZONE).date()
-    for day in (today - timedelta(days=1), today):
+    now = today()
+    for day in (now - timedelta(days=1), now):
         for line in await office.sheet(day.isoformat()):
             for column in ("issued", "redeemed", "undone"):
                 counts[line["campaign"], column] += int(line[column])

@@ -72,9 +72,12 @@ def test_run_json_is_gone_while_hq_cannot_start_and_the_store_goes_on(tmp_path: 
         port = urlsplit(before["cloud_api_url"]).port
         with socket.socket() as taken:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Whoever would start HQ again stands still until the port is somebody else's.
+            up.process.send_signal(signal.SIGSTOP)
             os.kill(before["pids"]["beckon-cloud"], signal.SIGKILL)
             until(lambda: _bound(taken, port), START_S)
             taken.listen()
+            up.process.send_signal(signal.SIGCONT)
             until(lambda: up.facts_now() is None, START_S, lambda: up.text)
             assert redeem_welcome(before, "127.7.5.1")["decision"] == "accepted"
         after = up.facts()
