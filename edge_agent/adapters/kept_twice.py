@@ -17,7 +17,8 @@ _LOG = logging.getLogger(__name__)
 
 
 class KeptDamaged(Exception):
-    """There are copies, and none can be used; the text says why, without what they hold."""
+    """There are copies, and none can be used; the text says so, without what they hold. Its cause is an OSError where one of
+    them may be whole and cannot be read."""
 
 
 def copies(path: Path) -> tuple[Path, Path]:
@@ -49,7 +50,7 @@ def read_kept(path: Path, read: Callable[[bytes], T]) -> T | None:
             continue
         except (OSError, ValueError) as failure:
             _LOG.error("a kept file cannot be used", extra={"file": each.name})
-            because = failure
+            because = because if isinstance(because, OSError) else failure
         else:
             _put_right(path, content)
             return found

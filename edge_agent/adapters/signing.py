@@ -63,10 +63,15 @@ class AgentKeys:
 
 
 def load_keys(path: Path, entropy: Entropy) -> AgentKeys:
-    """Read the key file, or make it. Errors: KeysRefused when it is damaged; OSError."""
+    """Read the key file, or make it. Errors: KeysRefused when it is damaged or cannot be read; OSError."""
     try:
         kept = read_kept(path, _keys_of)
     except KeptDamaged as damaged:
+        if isinstance(damaged.__cause__, OSError):
+            raise KeysRefused(
+                f"the keys in {damaged.__cause__.filename} cannot be read ({damaged.__cause__.strerror}): let the agent's user "
+                "read them; new ones are not made"
+            ) from damaged
         raise KeysRefused(
             f"the keys in {path} are damaged, and so is their spare copy: put them back from a copy of the home, or move "
             "both away to begin with new ones, under which codes given out before are refused"

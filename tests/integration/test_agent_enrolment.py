@@ -125,6 +125,7 @@ def test_a_sealed_bundle_is_kept_whole_and_replaced(tmp_path: Path) -> None:
 def test_a_damaged_link_key_is_set_aside_and_another_made(damage: bytes, tmp_path: Path) -> None:
     path = tmp_path / "link-key.json"
     before = load_link_key(path, SystemEntropy()).public
+    assert load_link_key(path, SystemEntropy()).public == before
     path.write_bytes(damage)
     assert load_link_key(path, SystemEntropy()).public == before, "of the spare copy"
     for each in copies(path):

@@ -80,6 +80,20 @@ def test_keys_of_which_no_copy_is_right_are_refused_not_replaced(tmp_path: Path)
     assert path.read_text() == '{"key_index": 1}'
 
 
+@pytest.mark.parametrize("unreadable", [0, 1], ids=["keys", "spare"])
+def test_keys_that_may_be_whole_and_cannot_be_read_are_not_said_to_be_lost(
+    tmp_path: Path, unreadable: int
+) -> None:
+    """Or whoever mends it would move them away, and with them the worth of every coupon that was given out."""
+    both = copies(tmp_path / "keys")
+    both[1 - unreadable].write_text("damaged")
+    both[unreadable].mkdir()  # root reads whatever else one could forbid
+    with pytest.raises(KeysRefused, match=r"cannot be read \(Is a directory\)") as refused:
+        load_keys(tmp_path / "keys", SystemEntropy())
+    assert "move" not in str(refused.value)
+    assert str(both[unreadable]) in str(refused.value)
+
+
 def test_the_visit_key_file_gives_back_what_it_was_given(tmp_path: Path) -> None:
     file = VisitKeyFile(tmp_path / "visit")
     assert file.load() is None
