@@ -79,6 +79,8 @@ def prepare(path: Path, *, now_ms: int) -> None:
             demand_ours(connection, path)
             for pragma in WRITER_PRAGMAS:
                 connection.execute(pragma)
+            # An index over all lines is sorted first: in memory it would take 180 MB for each million of them.
+            connection.execute("PRAGMA temp_store = FILE")
             connection.execute("PRAGMA journal_mode = WAL")
             _migrate(connection, path, now_ms)
     except (sqlite3.Error, OSError) as error:
