@@ -26,6 +26,7 @@ from tests.fakes.hq_authority import make_authority, make_root, make_sealing
 from tests.fakes.memory_storage import MemoryStorage
 from tests.fakes.premises import open_premises
 from tests.services.test_report_numbers import Well
+from tests.services.test_reporting import bundle
 
 
 @pytest.fixture
@@ -53,7 +54,9 @@ async def test_what_is_proved_raises_the_revision_above_it(hq: Hq) -> None:
     answer = await hq.reporting.take(AGENT, report(17, proof_in(sealed(hq, 17))))
     assert (answer.bundle_sequence, answer.wants_proof, hq.estate.revision) == (18, False, 18)
     assert hq.store.whole.revision == 18
+    assert [(await bundle(hq, agent)).sequence for agent in (AGENT, OTHER)] == [18, 18]
     assert await hq.change(*put(branch("LAKE", "lake-1"))) == 19
+    assert (await hq.reporting.take(OTHER, report(18))).bundle_sequence == 18
     last = hq.reporting.last(AGENT)
     assert last is not None
     assert last.report.proof == "", "it is of no use any more"
