@@ -25,8 +25,7 @@ _OPEN = (
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """With long names of coupons, which stand for many more lines."""
+def small(tmp_path: Path) -> Path:
     prepare(tmp_path / "new.db", now_ms=NOON_MS)
     with closing(sqlite3.connect(tmp_path / "new.db")) as new:
         ((made_by,),) = new.execute("PRAGMA application_id").fetchall()
@@ -41,13 +40,20 @@ def old(tmp_path: Path) -> Path:
                 connection.executescript(sql)
                 digest = sha256(sql.encode()).hexdigest()
                 connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, digest, NOON_MS))
+    return tmp_path / "hq.db"
+
+
+@pytest.fixture
+def old(small: Path) -> Path:
+    """With long names of coupons, which stand for many more lines."""
+    with closing(sqlite3.connect(small, isolation_level=None)) as connection:
         connection.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO money (lane_id, seq,"
             " agent_id, branch, what, at_ms, day, coupon, amount_minor, basket_minor)"
             " SELECT i % 7, i, 1, 'B', 'coupon_issued', 0, '2026-11-21', printf('%01500d', i * 7919 % 60013), 2000, 0 FROM n",
             (_LINES,),
         )
-    return tmp_path / "hq.db"
+    return small
 
 
 def opening(database: Path) -> subprocess.Popen[str]:
@@ -79,3 +85,13 @@ async def test_a_start_that_was_killed_in_the_middle_is_done_again(old: Path) ->
             _LINES * 2000,
         )
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (7, 8)])
+def test_bundles_without_a_proof_are_fetched_once_more(small: Path, before: int, after: int) -> None:
+    """By every agent, for all take a later bundle; a chain that has nothing yet has none to fetch."""
+    with closing(sqlite3.connect(small, isolation_level=None)) as connection:
+        connection.execute("UPDATE estate SET revision = ?, changed = ?", (before, min(before, 3)))
+    prepare(small, now_ms=NOON_MS)
+    with closing(sqlite3.connect(small)) as connection:
+        assert connection.execute("SELECT revision, changed FROM estate").fetchone() == (after, after)
