@@ -94,6 +94,26 @@ async def test_refusal_outlasts_the_answers_to_what_was_scanned_meanwhile(
         await expect(page.locator("#news")).not_to_contain_text("not one of our coupon codes")
 
 
+async def test_refusals_of_a_scanner_run_wild_leave_the_order_in_sight(
+    server: StaffServer, chromium: Browser
+) -> None:
+    async with tablet(chromium, server.url) as page:
+        await sign_in(page)
+        has_scanned_on = asyncio.Event()
+
+        async def held(route: Route) -> None:
+            await has_scanned_on.wait()
+            await route.continue_()
+
+        await page.route("**/till", held)
+        for number in range(9):
+            await scan(page, f"400638133393{number}")
+        await scan(page, (await coupon(server)).code)
+        has_scanned_on.set()
+        await expect(lines(page)).to_have_count(1)
+        await expect(page.locator("#news .refused")).to_have_count(5)
+
+
 async def test_scan_as_soon_as_the_field_is_there_loses_no_key(
     server: StaffServer, chromium: Browser
 ) -> None:

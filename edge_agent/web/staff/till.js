@@ -7,6 +7,8 @@ const RESULT_MS_MAX = 10 * 60 * 1000;
 const ANSWER_MS_MAX = 10000;
 const RETRY_MS = [1000, 2000, 4000, 8000];
 const TYPING_MS = 400;
+// More refusals than fit above the order are of one mistake, as with a scanner that lies on its trigger.
+const UNREAD_MAX = 5;
 
 const line = [];
 let working = false;
@@ -107,7 +109,7 @@ function swap(html) {
   const refused = [...fresh.querySelectorAll('#news .refused')];
   main().replaceChildren(...fresh.childNodes);
   document.getElementById('news')?.prepend(...unread);
-  unread = line.length || old.scan?.value ? [...unread, ...refused] : [];
+  unread = line.length || old.scan?.value ? [...unread, ...refused].slice(-UNREAD_MAX) : [];
   const basket = document.getElementById('basket');
   if (basket && old.basket && typed !== sentBasket && typed !== rendered) {
     // Typed after the question was sent: the answer does not count it yet, wherever the cursor is by now.
