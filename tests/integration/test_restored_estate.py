@@ -199,6 +199,16 @@ def test_a_newer_backup_is_not_set_back_by_an_older_database(database: Path, tmp
     assert run(database, "SELECT number FROM lease_desks") == [(20,)]
 
 
+def test_a_write_off_in_a_newer_backup_stands(database: Path, tmp_path: Path) -> None:
+    lease(database, "harbour-1", "a" * 16, 5)
+    old = database.read_bytes()
+    run(database, "UPDATE lease_desks SET is_written_off = 1")
+    back_up(database, tmp_path / "copy")
+    database.write_bytes(old)
+    restore(database, tmp_path / "copy", now_ms=NOON_MS)
+    assert run(database, "SELECT number, is_written_off FROM lease_desks") == [(5, 1)]
+
+
 def test_what_another_hq_published_does_not_get_mixed_in(database: Path, copy: Path, tmp_path: Path) -> None:
     """As of a trial's HQ whose backup somebody took for this one's."""
     (tmp_path / "trial").mkdir()

@@ -94,7 +94,8 @@ def keep_lasting(connection: sqlite3.Connection, lasting: Lasting) -> None:
     connection.executemany(
         "INSERT INTO lease_desks (agent, epoch, number, request_sha256, is_written_off) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (agent, epoch) DO UPDATE SET number = excluded.number, request_sha256 = excluded.request_sha256,"
-        " is_written_off = excluded.is_written_off WHERE excluded.number >= number",
+        " is_written_off = excluded.is_written_off"
+        " WHERE excluded.number > number OR (excluded.number = number AND excluded.is_written_off)",
         lasting.of("desks"),
     )
     raised = ", ".join(f"{total} = max({total}, excluded.{total})" for total in _TOTALS)
