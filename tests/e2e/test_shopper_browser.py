@@ -88,6 +88,22 @@ async def test_a_prize_that_is_the_days_last_leaves_no_try_to_be_promised(
         await expect(page.get_by_role("link", name="Open my coupon")).to_be_visible()
 
 
+async def test_a_line_that_stalls_after_a_prize_keeps_nobody_from_the_next_try(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    async with (
+        guest_server(campaign(), WIN, tls_folder=tmp_path) as server,
+        phone(chromium, server) as (_, page),
+    ):
+        await consent(page)
+        await page.route(page.url, lambda route: None)  # is never answered
+        hold = page.get_by_role("button", name="Press and hold")
+        for left in (99, 98):
+            await hold.dispatch_event("click")
+            await expect(page.get_by_text(f"Tries left today: {left}")).to_be_visible()
+        assert len(await wallet_codes(page)) == 3
+
+
 async def test_everything_works_by_keyboard_alone(chromium: Browser, tmp_path: Path) -> None:
     async def tab_to(page: Page, name: str) -> None:
         for _ in range(30):

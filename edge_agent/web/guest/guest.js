@@ -7,6 +7,7 @@ if (!game || !hold || !self.fetch || !self.crypto) return
 const words = game.dataset
 const HOLD_MS = 1200
 const LISTEN_MS = 10000
+const PAGE_MS = 3000
 let left = +words.left, nonce = '', busy = false, timer = 0, deaf = 0, shaken = shakeDetector()
 const canFeel = 'DeviceMotionEvent' in self && isSecureContext
 
@@ -58,7 +59,8 @@ async function play() {
 }
 async function stillLeft(otherwise) {
   try {
-    const page = await (await fetch(location.href)).text()
+    const late = new Promise((_, give) => setTimeout(give, PAGE_MS))
+    const page = await Promise.race([fetch(location.href).then(answer => answer.text()), late])
     const fresh = new DOMParser().parseFromString(page, 'text/html').getElementById('game').dataset
     return fresh.campaign === words.campaign ? +fresh.left : 0
   } catch { return otherwise }
