@@ -40,6 +40,17 @@ def _address(value: str) -> str:
     return value
 
 
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise ValueError("allowed: https://HOST or https://HOST:PORT")
+    return value
+
+
 def _recorded(value: object, info: ValidationInfo) -> object:
     # Said at the start: a new box would otherwise be enrolled first, and fail when it opens its store.
     if value is None and info.data.get("radio") == "recording":
@@ -56,7 +67,7 @@ def _paired(value: object, info: ValidationInfo) -> object:
 NamedPath = Annotated[Path, BeforeValidator(_named)]
 Address = Annotated[str, AfterValidator(_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^/\s]+$")]
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^/\s]+$"), AfterValidator(_url)]
 
 
 class Settings(BaseSettings):

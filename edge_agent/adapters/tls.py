@@ -91,9 +91,10 @@ def _names(hosts: Sequence[str]) -> x509.SubjectAlternativeName:
 
 def _name(host: str) -> x509.GeneralName:
     try:
-        return x509.IPAddress(ip_address(host))
+        # Without its zone, which is this machine's own word and stands in no certificate.
+        return x509.IPAddress(ip_address(host.partition("%")[0]))
     except ValueError:
-        return x509.DNSName(host)
+        return x509.DNSName(host.encode("idna").decode())
 
 
 def _made_for(hosts: Sequence[str]) -> bytes:

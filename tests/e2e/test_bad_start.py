@@ -71,6 +71,8 @@ class TestWrongSettings:
             ({"guest_address": "999.1.1.1"}, ["guest_address = '999.1.1.1'", "an IPv4 or IPv6 address"]),
             ({"staff_address": "localhost"}, ["staff_address = 'localhost'", "an IPv4 or IPv6 address"]),
             ({"guest_url": "http://shop"}, ["guest_url = 'http://shop'", "https://"]),
+            ({"guest_url": "https://[::1"}, ["guest_url = 'https://[::1'", "allowed: https://HOST"]),
+            ({"guest_url": "https://shop:x"}, ["guest_url = 'https://shop:x'", "allowed: https://HOST"]),
             ({"home": ""}, ["home = ''", "a path"]),
             ({"tls_key": None}, ["tls_key = None", "with tls_certificate"]),
             ({"colour": 1, "log_level": "LOUD"}, ["colour = 1", "log_level = 'LOUD'", "'WARNING'"]),

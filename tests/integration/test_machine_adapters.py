@@ -5,9 +5,11 @@ import os
 import socket
 import stat
 import time
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from edge_agent.adapters.clock import SystemClock
 from edge_agent.adapters.durable_file import replace_file
@@ -213,6 +215,28 @@ def test_an_own_certificate_is_made_once_for_its_hosts_and_never_ends(tmp_path: 
     before = path.read_bytes()
     own_server_tls(path, ["192.0.2.8"])
     assert path.read_bytes() != before, "it is called something else now"
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("fe80::1%eth0", x509.IPAddress(IPv6Address("fe80::1"))),
+        ("门店.test", x509.DNSName("xn--hxt544j.test")),
+    ],
+    ids=["with a zone", "Chinese"],
+)
+def test_an_own_certificate_is_made_once_for_any_host_that_settings_may_name(
+    tmp_path: Path, host: str, name: x509.GeneralName
+) -> None:
+    path = tmp_path / "own.pem"
+    own_server_tls(path, [host])
+    before = path.read_bytes()
+    own_server_tls(path, [host])
+    assert path.read_bytes() == before
+    names = x509.load_pem_x509_certificate(before).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    assert list(names.value) == [name]
 
 
 def test_an_own_certificate_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
