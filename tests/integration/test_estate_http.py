@@ -2,9 +2,9 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Iterable
 from contextlib import suppress
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from tests.fakes.hq import AGENT, HARBOUR, OTHER, PARK
 
 AGENT_ROUTES = "/v1/agents/{agent}/"
 STOP_ROUTE = "/v1/campaigns/{id}/stop"
+CHANGE_BYTES_MAX = 64 * 2**20
 REPORT = {"bundle_sequence": 0, "status": "ok", "issues": [], "backlog": {"money": 3}, "version": "1"}
 BEACON = {"name": "tag", "role": "tag", "altbeacon": {"id": "ab" * 20}}
 
@@ -177,12 +178,18 @@ async def test_what_is_no_change_is_refused(still_hq: Desk, raw: bytes, status: 
 
 
 async def test_a_change_has_an_end(still_hq: Desk) -> None:
-    headers = {"Authorization": f"Bearer {still_hq.token}"}
-    body = BytesIO(b" " * (64 * 2**20 + 1))
-    async with still_hq.session.post(
-        still_hq.home.url + "/v1/estate/changes", data=body, headers=headers
-    ) as response:
-        assert (response.status, (await response.json(content_type=None))["code"]) == (413, "too_large")
+    """Answered before any of it is sent."""
+    tls = ssl.create_default_context(cafile=still_hq.home.folder / "ca.pem")
+    reader, writer = await asyncio.open_connection("127.0.0.1", still_hq.home.port, ssl=tls)
+    writer.write(
+        f"POST /v1/estate/changes HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {still_hq.token}\r\n"
+        f"Content-Length: {CHANGE_BYTES_MAX + 1}\r\n\r\n".encode()
+    )
+    answered = await reader.readuntil(b"}")
+    writer.transport.abort()
+    await writer.wait_closed()
+    assert answered.startswith(b"HTTP/1.1 413 ")
+    assert b'"too_large"' in answered
 
 
 async def test_only_those_who_signed_in_see_and_change_the_estate(still_hq: Desk) -> None:
