@@ -30,11 +30,11 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
-def told_to_stop(at: str, *words: str) -> tuple[int, str, str]:
+def told_to_stop(home: Path, at: str, *words: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-c", _TOLD_WHILE_LOADING, at, *words],
         cwd=ROOT,
-        env={**os.environ, "BECKON_HOME": "/nowhere/at/all"},
+        env={**os.environ, "BECKON_HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -45,15 +45,17 @@ def told_to_stop(at: str, *words: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("at", "words"),
     [
-        ("edge_agent.config", ("edge_agent", "run", "--config", "/nowhere/at/all")),
+        ("edge_agent.config", ("edge_agent", "run", "--config", "agent.toml")),
         ("provisioning.app", ("provisioning", "up")),
     ],
     ids=["agent", "up"],
 )
-def test_a_program_that_is_told_to_stop_while_it_loads_stops(at: str, words: tuple[str, ...]) -> None:
-    assert told_to_stop(at, *words) == (0, "", "")
+def test_a_program_that_is_told_to_stop_while_it_loads_stops(
+    tmp_path: Path, at: str, words: tuple[str, ...]
+) -> None:
+    assert told_to_stop(tmp_path, at, *words) == (0, "", "")
 
 
 def test_a_cloud_that_is_told_to_stop_while_it_loads_stops(tmp_path: Path) -> None:
     config = CloudHome(tmp_path).command[-1]
-    assert told_to_stop("cloud_api.app", "cloud_api", "run", "--config", config) == (0, "", "")
+    assert told_to_stop(tmp_path, "cloud_api.app", "cloud_api", "run", "--config", config) == (0, "", "")
