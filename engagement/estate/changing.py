@@ -183,11 +183,12 @@ def _faults(draft: _Draft, before: Estate, at_ms: int) -> Iterator[str]:
     yield from _used_twice(
         "code of a member", (member.code_sha256 for member in draft.members), is_secret=True
     )
-    untouched = {each.branch.code: each.access for each in before.branches}
+    known = {each.branch.code: each for each in before.branches}
     for branch, access in draft.branches.values():
-        if untouched.get(branch.code) is not access:
+        was = known.get(branch.code)
+        if was is None or was.access is not access:
             yield from _access_faults(branch, access)
-            yield from too_large(branch, access)
+            yield from too_large(was, branch, access)
             heard = twice_heard(agent.parts for agent in branch.agents)
             yield from (f"branch {branch.code!r}: {finding.text}" for finding in heard)
         for listed in branch.campaigns or ():

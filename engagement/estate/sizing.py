@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from engagement.campaign.model import Campaign
 from engagement.estate.branch import Branch
 from engagement.estate.bundle import EnrolledMember
-from engagement.estate.estate import Access
+from engagement.estate.estate import Access, EstateBranch
 from engagement.line.addresses import BUNDLE_BYTES_MAX
 
 # About 58,000 members with short ids, or 3,000 campaigns with long terms.
@@ -41,9 +41,10 @@ def too_much_shared(
             )
 
 
-def too_large(branch: Branch, access: Access) -> Iterator[str]:
+def too_large(before: EstateBranch | None, branch: Branch, access: Access) -> Iterator[str]:
+    """One that was larger before, as from a version that did not ask, may become less, or have another name."""
     size = _sealed_bytes((branch, access))
-    if size > BRANCH_BYTES_MAX:
+    if size > BRANCH_BYTES_MAX and (before is None or size > _sealed_bytes((before.branch, before.access))):
         yield (
             f"branch {branch.code!r} with {len(branch.beacons)} beacons is {_mb(size)}; allowed: {_mb(BRANCH_BYTES_MAX)}, "
             "which is about 7,000 beacons"

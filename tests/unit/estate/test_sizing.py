@@ -7,7 +7,7 @@ import pytest
 
 from engagement.estate.bundle import EnrolledMember
 from engagement.estate.bundling import bundle_for
-from engagement.estate.estate import Estate, PutMembers, StopCampaign
+from engagement.estate.estate import Estate, EstateBranch, PutMembers, StopCampaign
 from engagement.estate.sealing import seal_bundle
 from engagement.estate.sizing import BRANCH_BYTES_MAX, SHARED_BYTES_MAX
 from engagement.ids import AgentName, MemberId
@@ -77,12 +77,24 @@ def test_what_was_too_much_before_this_was_asked_may_become_less() -> None:
     assert isinstance(tried(estate, *put(branch("A", "a-1", name="Other"))), Estate)
 
 
-def test_a_branch_has_a_size_too() -> None:
-    beacons = [
+def tags(count: int) -> list[dict[str, object]]:
+    return [
         {"name": f"b-{number}", "role": "tag", "altbeacon": {"id": f"{number:040x}"}}
-        for number in range(9_000)
+        for number in range(count)
     ]
-    result = tried(ESTATE, *put(branch("BIG", "big-1", beacons=beacons)))
+
+
+def test_a_branch_has_a_size_too() -> None:
+    result = tried(ESTATE, *put(branch("BIG", "big-1", beacons=tags(9_000))))
     assert result == (
         "branch 'BIG' with 9000 beacons is 1.6 MB; allowed: 1.5 MB, which is about 7,000 beacons",
     )
+
+
+def test_a_branch_that_was_too_large_before_this_was_asked_may_become_less() -> None:
+    large = EstateBranch(
+        branch=branch("BIG", agents=[{"name": "big-1", "number": 2}], beacons=tags(9_500)), changed=1
+    )
+    estate = ESTATE.model_copy(update={"branches": (*ESTATE.branches, large)})
+    assert isinstance(tried(estate, *put(branch("BIG", "big-1", beacons=tags(9_400)))), Estate)
+    assert isinstance(tried(estate, *put(branch("BIG", "big-1", beacons=tags(9_600)))), tuple)
