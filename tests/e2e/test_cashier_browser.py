@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from PIL import Image
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from edge_agent.adapters.qr import qr_png
 from edge_agent.services.cashiers import IDLE_S_MAX
@@ -77,16 +78,9 @@ async def test_refusal_outlasts_the_answers_to_what_was_scanned_meanwhile(
 ) -> None:
     async with tablet(chromium, server.url) as page:
         await sign_in(page)
-        has_scanned_on = asyncio.Event()
-
-        async def held(route: Route) -> None:
-            await has_scanned_on.wait()
-            await route.continue_()
-
-        await page.route("**/till", held)
-        await scan(page, "4006381333931")
-        await scan(page, (await coupon(server)).code)
-        has_scanned_on.set()
+        async with answers_held(page):
+            await scan(page, "4006381333931")
+            await scan(page, (await coupon(server)).code)
         await expect(lines(page)).to_have_count(1)
         await expect(page.locator("#news")).to_contain_text("not one of our coupon codes")
         await scan(page, "100")
@@ -99,17 +93,10 @@ async def test_refusals_of_a_scanner_run_wild_leave_the_order_in_sight(
 ) -> None:
     async with tablet(chromium, server.url) as page:
         await sign_in(page)
-        has_scanned_on = asyncio.Event()
-
-        async def held(route: Route) -> None:
-            await has_scanned_on.wait()
-            await route.continue_()
-
-        await page.route("**/till", held)
-        for number in range(9):
-            await scan(page, f"400638133393{number}")
-        await scan(page, (await coupon(server)).code)
-        has_scanned_on.set()
+        async with answers_held(page):
+            for number in range(9):
+                await scan(page, f"400638133393{number}")
+            await scan(page, (await coupon(server)).code)
         await expect(lines(page)).to_have_count(1)
         await expect(page.locator("#news .refused")).to_have_count(5)
 
@@ -140,6 +127,20 @@ async def test_amount_typed_while_an_answer_is_awaited_is_counted(
         await expect(lines(page)).to_have_count(1)
         await expect(page.locator(".due dd")).to_have_text("CN¥148.00")
         await expect(page.locator("#basket")).to_have_value("168")
+
+
+@asynccontextmanager
+async def answers_held(page: Page) -> AsyncIterator[None]:
+    """The till's answers come when the block ends."""
+    is_over = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await is_over.wait()
+        await route.continue_()
+
+    await page.route("**/till", hold)
+    yield
+    is_over.set()
 
 
 async def slowly(route: Route) -> None:
