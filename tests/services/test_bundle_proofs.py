@@ -1,14 +1,12 @@
 """An HQ that was put back to an older state numbers its bundles above those that are out, and believes in those by proof alone."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from edge_agent.adapters.bundle_file import SealedBundleFile
 from edge_agent.adapters.kept_twice import copies
-from edge_agent.ports import Desk
 from edge_agent.services.line import Line
 from edge_agent.services.premises import Premises
 from edge_agent.services.reporting import BundleKeeping, Reporting
@@ -17,7 +15,7 @@ from engagement.estate.bundle import Bundle
 from engagement.estate.bundling import bundle_for
 from engagement.estate.sealing import proof_in, proved_sequence, seal_bundle
 from engagement.ids import AgentName
-from engagement.line.answers import AgentReport, ReportAnswer
+from engagement.line.answers import AgentReport
 from engagement.line.seal import SealKind, open_seal, seal
 from tests.fakes.desk import KeptBundle
 from tests.fakes.estates import branch, put
@@ -25,7 +23,7 @@ from tests.fakes.hq import AGENT, ESTATE, OTHER, Hq, open_hq
 from tests.fakes.hq_authority import make_authority, make_root, make_sealing
 from tests.fakes.memory_storage import MemoryStorage
 from tests.fakes.premises import open_premises
-from tests.services.test_report_numbers import Well
+from tests.fakes.straight_to_hq import StraightToHq, Well
 from tests.services.test_reporting import bundle
 
 
@@ -119,22 +117,7 @@ def test_the_proof_is_small_and_goes_with_any_authority_of_the_root() -> None:
     assert proved_sequence(proof, root_pem=second.root_pem, agent=AGENT) == 1
 
 
-@dataclass
-class _Line(Desk):
-    """Straight to an HQ, which may be put back meanwhile."""
-
-    hq: Hq
-    sent: list[AgentReport] = field(default_factory=list)
-
-    async def report(self, report: AgentReport) -> ReportAnswer:
-        self.sent.append(report)
-        return await self.hq.reporting.take(AGENT, report)
-
-    async def bundle(self) -> str:
-        return await self.hq.bundling.sealed(AGENT)
-
-
-def agent_of(premises: Premises, line: _Line, keeping: BundleKeeping) -> Reporting:
+def agent_of(premises: Premises, line: StraightToHq, keeping: BundleKeeping) -> Reporting:
     root_pem: Callable[[], str] = lambda: line.hq.sealing.root_pem  # noqa: E731  asked anew each time
     return Reporting(
         premises,
@@ -150,7 +133,7 @@ def agent_of(premises: Premises, line: _Line, keeping: BundleKeeping) -> Reporti
 async def test_an_agent_shows_what_it_has_and_takes_the_next_bundle_of_an_hq_that_was_put_back(
     hq: Hq,
 ) -> None:
-    line, keeping = _Line(hq), KeptBundle()
+    line, keeping = StraightToHq(hq), KeptBundle()
     async with open_premises() as premises:
         premises.renew(
             Bundle.model_validate_json(
@@ -173,7 +156,7 @@ async def test_an_agent_shows_what_it_has_and_takes_the_next_bundle_of_an_hq_tha
 
 @pytest.mark.parametrize("kept", [None, "no document"])
 async def test_an_agent_that_cannot_show_it_goes_on_and_asks_no_faster(hq: Hq, kept: str | None) -> None:
-    line, keeping = _Line(hq), KeptBundle(kept)
+    line, keeping = StraightToHq(hq), KeptBundle(kept)
     async with open_premises() as premises:
         reporting = agent_of(premises, line, keeping)
         premises.renew(premises.bundle.model_copy(update={"sequence": 900}))
@@ -185,7 +168,7 @@ async def test_an_agent_that_cannot_show_it_goes_on_and_asks_no_faster(hq: Hq, k
 async def test_a_copy_that_was_spoilt_meanwhile_is_not_shown_and_leaves_the_other_whole(
     hq: Hq, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    line, path = _Line(hq), tmp_path / "bundle"
+    line, path = StraightToHq(hq), tmp_path / "bundle"
     kept = sealed(hq, 900)
     await SealedBundleFile(path).save(kept)
     path.write_bytes(damage(kept.encode()))

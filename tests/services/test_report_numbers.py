@@ -1,22 +1,19 @@
 """Reports are numbered, so that nobody shows HQ an old one as the last; and no honest agent is kept out by it."""
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from cloud_api.ports.storage import KnownAgent, KnownClaim
-from edge_agent.ports import Desk
-from edge_agent.radio_status import RadioStatus
 from edge_agent.services.line import Line
 from edge_agent.services.reporting import Reporting
-from edge_agent.services.status import Counts, HealthReport, Status
-from engagement.line.answers import REPORTS_MAX, AgentReport, ReportAnswer
+from edge_agent.services.status import Status
+from engagement.line.answers import REPORTS_MAX, AgentReport
 from engagement.line.claim import ENTROPY_BYTES, make_claim
 from tests.fakes import shop
 from tests.fakes.desk import KeptBundle
 from tests.fakes.hq import AGENT, HARBOUR, NUMBERS, Hq, open_hq
 from tests.fakes.memory_storage import MemoryStorage
 from tests.fakes.premises import open_premises
+from tests.fakes.straight_to_hq import StraightToHq, Well
 
 TEN_MINUTES_MS = 10 * 60_000
 
@@ -93,34 +90,8 @@ async def test_another_box_under_the_same_name_begins_anew(hq: Hq) -> None:
     assert shown(hq) == "degraded"
 
 
-@dataclass
-class _Line(Desk):
-    """Straight to HQ. ``sent``: every report, as somebody on the line might have kept it."""
-
-    hq: Hq
-    sent: list[AgentReport] = field(default_factory=list)
-
-    async def report(self, report: AgentReport) -> ReportAnswer:
-        self.sent.append(report)
-        return await self.hq.reporting.take(AGENT, report)
-
-    async def bundle(self) -> str:
-        return await self.hq.bundling.sealed(AGENT)
-
-
-class Well:
-    def __init__(self, status: Status) -> None:
-        self.status = status
-
-    def report(self) -> HealthReport:
-        return HealthReport(self.status, (), {}, None, "none", RadioStatus("none", ()), "", AGENT, "2", 0, "")
-
-    def counts(self) -> Counts:
-        raise NotImplementedError
-
-
 async def test_an_agent_that_starts_anew_goes_on_from_what_hq_has(hq: Hq) -> None:
-    line = _Line(hq)
+    line = StraightToHq(hq)
     async with open_premises() as premises:
         for status in (Status.OK, Status.DEGRADED, Status.FAILING):
             reporting = Reporting(
